@@ -1,0 +1,1 @@
+"""Offline: data, thresholds and measurements for bundles."""

@@ -1,0 +1,1 @@
+"""Events: typed payloads, CloudEvents JSON and the schemas made from them."""

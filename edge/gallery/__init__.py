@@ -1,0 +1,1 @@
+"""Matching: an embedding to a person of the gallery, or to nobody."""

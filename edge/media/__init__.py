@@ -1,0 +1,1 @@
+"""Media: pictures and video, read and written."""

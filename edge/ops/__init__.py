@@ -1,0 +1,1 @@
+"""Operations: what a device's service manager and operator see."""

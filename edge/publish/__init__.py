@@ -1,0 +1,1 @@
+"""Publishers: deliver events to whoever listens."""

@@ -1,0 +1,1 @@
+"""Rules: zones, schedules and cooldowns that turn what is seen into alerts."""

@@ -1,0 +1,1 @@
+"""Runners: load a model, infer, close."""

@@ -1,0 +1,1 @@
+"""Stores: the outbox, the gallery and the audit trail on disk."""

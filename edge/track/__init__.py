@@ -1,0 +1,1 @@
+"""Tracking: detections of successive frames joined into tracks."""

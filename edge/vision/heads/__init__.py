@@ -1,0 +1,1 @@
+"""Decoders: a detector's raw outputs to detections."""

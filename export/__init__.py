@@ -1,0 +1,1 @@
+"""Offline: trained models made into bundles."""
