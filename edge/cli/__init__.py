@@ -1,0 +1,87 @@
+"""The ``edgewarden`` command: finds the subcommand, runs it, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from edge import __version__
+from edge.cli.command import Command, registered
+from edge.config import read_environment
+from edge.errors import EdgewardenError
+
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 success, 1 failed while running, 2 bad input."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    try:
+        namespace = _parser(chosen).parse_args(arguments)
+        _configure_logging(namespace.log_level)
+        command: Command = namespace.command
+        return command.run(namespace)
+    except EdgewardenError as error:
+        print(f"edgewarden: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("edgewarden: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone: say no more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    environment = read_environment()
+    parser = argparse.ArgumentParser(
+        prog="edgewarden",
+        description="Edge inference for cameras: real video in, identity events out.",
+        epilog="Each command has its own help: edgewarden COMMAND --help",
+    )
+    parser.add_argument("--version", action="version", version=f"edgewarden {__version__}")
+    parser.add_argument(
+        "--log-level",
+        default=environment.log_level,
+        choices=["debug", "info", "warning", "error"],
+        help="how much to say on standard error (default: %(default)s)",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, entry in registered().items():
+        try:
+            command: Command = entry.load()
+        except ImportError as exc:
+            if name == chosen:
+                raise SystemExit(_missing(name, entry.value, exc)) from exc
+            commands.add_parser(name, help=f"not available: {exc.name} is not installed")
+            continue
+        sub = commands.add_parser(
+            name,
+            help=command.summary,
+            description=command.summary,
+            epilog=f"example:\n{command.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.configure(sub)
+        sub.set_defaults(command=command)
+    return parser
+
+
+def _missing(name: str, target: str, exc: ImportError) -> str:
+    extra = "cpu" if target.startswith("edge.") else "export"
+    return (
+        f"edgewarden: {name} needs {exc.name}, which is not installed. "
+        f"Run: pip install 'edgewarden[{extra}]'"
+    )
+
+
+def _configure_logging(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(),
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )

@@ -1,0 +1,152 @@
+"""The seam to whatever runs a model: load, infer, close.
+
+``Runner`` checks state and shapes once; a backend fills three short hooks. One runner belongs to
+one thread at a time.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import ClosedError, ModelError
+
+Tensor = NDArray[np.generic]
+Self = TypeVar("Self", bound="Runner")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output. shape has None where the model leaves an axis free."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[np.generic]
+
+    def __str__(self) -> str:
+        axes = ", ".join("?" if n is None else str(n) for n in self.shape)
+        return f"{self.name} {self.dtype}[{axes}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Every input and output of a model."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+class Runner(ABC):
+    """A model that can be run. Use as a context manager, or call load and close.
+
+    max_batch: the largest batch in one call, None for any. Larger batches given to ``infer`` are
+    split. The model's own fixed batch axis narrows it further at load.
+    """
+
+    def __init__(self, *, max_batch: int | None = None) -> None:
+        self._max_batch = max_batch
+        self._signature: Signature | None = None
+
+    def load(self) -> None:
+        """Make the model ready.
+
+        Raises ModelError where it cannot be loaded, MissingExtraError without its library.
+        """
+        if self._signature is not None:
+            return
+        signature = self._load()
+        fixed = [spec.shape[0] for spec in signature.inputs if spec.shape]
+        limits = [n for n in (*fixed, self._max_batch) if n is not None]
+        self._max_batch = min(limits) if limits else None
+        self._signature = signature
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs. Raises ClosedError before load and after close."""
+        if self._signature is None:
+            raise ClosedError(f"{type(self).__name__} is not loaded", remedy="Call load() first.")
+        return self._signature
+
+    @property
+    def max_batch(self) -> int | None:
+        """The largest batch that runs in one call; None for any."""
+        return self._max_batch
+
+    def infer(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run the model once for each batch that it can take and join the results on axis 0.
+
+        Raises ModelError where names, ranks or dtypes differ from the model's, or it fails;
+        ClosedError before load and after close.
+        """
+        signature = self.signature
+        batch = self._check(feeds, signature)
+        limit = self._max_batch or batch
+        if batch <= limit:
+            return self._infer(feeds)
+        parts = [
+            self._infer({name: value[start : start + limit] for name, value in feeds.items()})
+            for start in range(0, batch, limit)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def close(self) -> None:
+        """Release the model. Safe to call twice."""
+        if self._signature is not None:
+            self._signature = None
+            self._close()
+
+    def __enter__(self: Self) -> Self:
+        self.load()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check(self, feeds: Mapping[str, Tensor], signature: Signature) -> int:
+        wanted = {spec.name: spec for spec in signature.inputs}
+        if feeds.keys() != wanted.keys():
+            raise ModelError(
+                "wrong inputs for the model",
+                expected=", ".join(map(str, signature.inputs)),
+                found=", ".join(sorted(feeds)) or "none",
+            )
+        for name, value in feeds.items():
+            spec = wanted[name]
+            fits = value.ndim == len(spec.shape) and all(
+                axis == 0 or want in (None, have)
+                for axis, (want, have) in enumerate(zip(spec.shape, value.shape, strict=True))
+            )
+            if not fits or value.dtype != spec.dtype:
+                raise ModelError(
+                    "an input does not fit the model",
+                    expected=str(spec),
+                    found=f"{value.dtype}{list(value.shape)}",
+                )
+        sizes = {len(value) for value in feeds.values() if value.ndim}
+        if len(sizes) > 1 or 0 in sizes:
+            raise ModelError(
+                "the inputs must hold one batch of at least one",
+                expected="equal first axes of 1 or more",
+                found=str(sorted(sizes)),
+            )
+        return sizes.pop() if sizes else 1
+
+    @abstractmethod
+    def _load(self) -> Signature: ...
+
+    @abstractmethod
+    def _infer(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
+
+    @abstractmethod
+    def _close(self) -> None: ...

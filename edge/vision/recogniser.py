@@ -1,0 +1,72 @@
+"""From faces to unit vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from edge.errors import DecoderMismatchError, ModelError
+from edge.manifest import AlignResize, Manifest, embedding_space
+from edge.runner.base import Runner
+from edge.types import ByteImage, Embedding
+from edge.vision.crop import align_face
+from edge.vision.preprocess import to_tensor
+
+
+class Recogniser:
+    """Aligns faces to the manifest's template and embeds them with the model behind ``runner``.
+
+    space: the hash that tags its embeddings; only embeddings of one space can be compared.
+
+    Raises DecoderMismatchError where the manifest is no recogniser's.
+    """
+
+    def __init__(self, runner: Runner, manifest: Manifest) -> None:
+        spec = manifest.input
+        if spec is None or not isinstance(spec.resize, AlignResize):
+            raise DecoderMismatchError(
+                f"bundle {manifest.name} is no recogniser",
+                expected='role recogniser with input.resize {"mode": "align"}',
+                found=f"role {manifest.role}",
+            )
+        self._runner = runner
+        self._input = spec
+        self._template = spec.resize.template
+        self._size = (spec.width.opt, spec.height.opt)
+        self._output = manifest.output_names[0]
+        self.space = embedding_space(manifest)
+
+    def align(self, picture: ByteImage, landmarks: ArrayLike) -> ByteImage:
+        """The face with these landmarks (``[5, 2]`` pixels), cut out as the model wants it.
+
+        Raises ValueError where the landmarks coincide.
+        """
+        return align_face(picture, landmarks, self._template, self._size)
+
+    def embed(self, crops: Sequence[ByteImage]) -> list[Embedding]:
+        """One embedding for each aligned crop.
+
+        Raises ModelError where the model fails, or gives a vector that is not finite or all zero;
+        DecoderMismatchError where it does not give one vector a crop.
+        """
+        if not crops:
+            return []
+        raw = self._runner.infer({self._input.name: to_tensor(crops, self._input)})[self._output]
+        if len(raw) != len(crops) or raw.size // len(crops) < 2:
+            raise DecoderMismatchError(
+                "the recogniser's output does not fit decoder 'embedding'",
+                expected=f"[{len(crops)}, dimensions]",
+                found=str(list(raw.shape)),
+            )
+        vectors = np.asarray(raw, np.float32).reshape(len(crops), -1)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not (np.isfinite(norms).all() and (norms > 0).all()):
+            raise ModelError(
+                "the recogniser gave no usable vector",
+                expected="finite numbers that are not all zero",
+                found="NaN, infinity or zeros",
+                remedy="Check the model with: edgewarden bundle verify",
+            )
+        return [Embedding(vector, self.space) for vector in vectors / norms]
