@@ -14,6 +14,7 @@ The branches say what the caller can do about it::
     │   ├── EnrolmentError             these pictures do not enrol this person
     │   ├── GalleryError               no such person, or templates of another model
     │   ├── OutputError                a file cannot be written there
+    │   ├── EventError                 this is no event of a known type
     │   ├── MissingExtraError          an optional package is not installed
     │   └── StoreVersionError          the database was written by a newer version
     ├── BundleError                rebuild: the model or its bundle has to be made anew
@@ -101,6 +102,10 @@ class GalleryError(UsageError):
 
 class OutputError(UsageError):
     """A file cannot be written where it was asked for."""
+
+
+class EventError(UsageError):
+    """These bytes are no event of a type that this version knows."""
 
 
 class MissingExtraError(UsageError):

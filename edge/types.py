@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +133,7 @@ class FaceQuality:
 class Embedding:
     """A unit vector, float32 ``[D]``, tagged with the embedding space of the model it is from."""
 
-    vector: FloatArray
+    vector: FloatArray = field(repr=False)  # biometric data stays out of logs
     space: str
 
     def __post_init__(self) -> None:
@@ -198,6 +198,17 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class EventDraft:
+    """An event before the outbox has it: no id, and no sequence numbers in its data."""
+
+    source: str
+    type: str
+    subject: str | None
+    time: float
+    data: dict[str, object] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A CloudEvents 1.0 event whose ``id`` and sequence numbers are fixed: it is in the outbox.
 
@@ -210,3 +221,13 @@ class Event:
     subject: str | None
     time: float
     data: dict[str, object] = field(hash=False)
+
+    @property
+    def sequence(self) -> int:
+        """Its number among the events of its source, from 1."""
+        return cast(int, self.data["sequence"])
+
+    @property
+    def node_sequence(self) -> int:
+        """Its number among all events of this device, from 1."""
+        return cast(int, self.data["node_sequence"])
