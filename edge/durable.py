@@ -1,0 +1,66 @@
+"""Files written so that they are there whole, power cut or not, or are not there at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+from edge.errors import EdgewardenError, OutputError, StoreFullError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_new_file(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Write a file that is not there yet, down to the disk. ``mode`` is cut by the umask.
+
+    On a failure nothing is left behind. Raises OutputError where the path is taken or cannot be
+    written, StoreFullError where there is no room.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except OSError as exc:
+        raise output_error(exc, path) from exc
+    with ExitStack() as undo:  # whatever stops it, Ctrl-C included
+        undo.callback(path.unlink, missing_ok=True)
+        try:
+            with open(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(handle)
+        except OSError as exc:
+            raise output_error(exc, path) from exc
+        undo.pop_all()
+
+
+def sync_folder(path: Path) -> None:
+    """Bring the names in a folder down to the disk. Raises OutputError where that fails."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as exc:
+        raise output_error(exc, path) from exc
+
+
+def output_error(error: OSError, path: Path) -> EdgewardenError:
+    """What a failure to write at ``path`` is in our terms; raise it ``from error``."""
+    reason = error.strerror or str(error)
+    if error.errno in _NO_ROOM:
+        return StoreFullError(
+            f"no room to write {path}", found=reason, remedy="Free some space and try again."
+        )
+    if error.errno == errno.EEXIST:
+        return OutputError(
+            f"{path} is there already",
+            expected="a path that is not taken",
+            remedy="Choose another path, or remove it first.",
+        )
+    return OutputError(
+        f"cannot write {path}",
+        expected="a folder that exists and may be written to",
+        found=reason,
+    )
