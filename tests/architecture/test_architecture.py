@@ -24,14 +24,14 @@ MOST_LINES = 450
 # Lowest first; a module imports from its own floor and those before it. A name stands for one
 # module; with ".*" for a package and all that is in it, where no longer name fits.
 FLOORS = {
-    "values": ("edge", "edge.errors", "edge.types", "edge.geometry"),
+    "values": (
+        *("edge", "edge.errors", "edge.types", "edge.geometry"),
+        *("edge.ids", "edge.polygon", "edge.strict_json"),
+    ),
     "facts": (
-        "edge.config",
-        "edge.manifest",
-        "edge.bundle",
-        "edge.device",
-        "edge.signature",
-        "edge.onnx_file",
+        *("edge.config", "edge.site.*", "edge.schedule", "edge.source_address"),
+        *("edge.manifest", "edge.manifest_model", "edge.manifest_parts", "edge.templates"),
+        *("edge.bundle", "edge.signature", "edge.onnx_file", "edge.device", "edge.durable"),
     ),
     "seams": (
         *("edge.runner", "edge.runner.base"),
@@ -41,14 +41,13 @@ FLOORS = {
     ),
     "domain": ("edge.vision.*", "edge.track.*", "edge.gallery.*", "edge.rules.*", "edge.events.*"),
     "adapters": (
-        "edge.runner.*",
-        "edge.capture.*",
-        "edge.store.*",
-        "edge.publish.*",
-        "edge.media.*",
-        "edge.ops.*",
+        *("edge.runner.*", "edge.capture.*", "edge.store.*", "edge.publish.*"),
+        *("edge.media.*", "edge.ops.*"),
     ),
-    "composition": ("edge.pipeline", "edge.service", "edge.cli.*"),
+    "composition": (
+        *("edge.pipeline", "edge.reporter", "edge.assembly", "edge.bundler", "edge.service"),
+        "edge.cli.*",
+    ),
 }
 ORDER = tuple(FLOORS)
 
