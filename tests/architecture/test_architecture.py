@@ -45,8 +45,8 @@ FLOORS = {
         *("edge.media.*", "edge.ops.*"),
     ),
     "composition": (
-        *("edge.pipeline", "edge.reporter", "edge.assembly", "edge.bundler", "edge.service"),
-        "edge.cli.*",
+        *("edge.pipeline", "edge.reporter", "edge.replay", "edge.service"),
+        *("edge.assembly", "edge.bundler", "edge.cli.*"),
     ),
 }
 ORDER = tuple(FLOORS)
