@@ -1,0 +1,206 @@
+"""Settings: the site file, the environment, and the operating point that both lead to.
+
+The only module that reads the environment. ``load_site`` gives a ``Site`` whose every value has
+been checked and whose every path is absolute; nothing after it checks them again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edge.errors import SiteFileError, UsageError
+from edge.site.problems import field_problems, reference_problems
+from edge.site.sections import (
+    DEFAULT_MARGIN,
+    Camera,
+    Models,
+    Mqtt,
+    Recognition,
+    Rule,
+    Site,
+    SiteSection,
+)
+from edge.site.source import SourceAddress, SourceKind
+from edge.site.values import ANYONE, TRIGGERS, did_you_mean, is_number
+from edge.strict_json import read_strict_json
+from edge.types import OperatingPoint
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "ANYONE",
+    "DEFAULT_MARGIN",
+    "TRIGGERS",
+    "Camera",
+    "Environment",
+    "Models",
+    "Mqtt",
+    "Recognition",
+    "Rule",
+    "Site",
+    "SiteSection",
+    "SourceAddress",
+    "SourceKind",
+    "load_site",
+    "read_environment",
+    "threshold_for",
+]
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+THRESHOLDS_FILE = "thresholds.json"
+
+
+def load_site(path: Path) -> Site:
+    """Read a site file. Relative paths in it count from its folder.
+
+    Raises SiteFileError: the file cannot be read, is not TOML (with line and column), or, with
+    every problem listed by its place, does not say what it must.
+    """
+    data = _parse_toml(path, _read_text(path))
+    problems = reference_problems(data)
+    try:
+        site = Site.model_validate(data, context={"folder": path.absolute().parent})
+    except ValidationError as exc:
+        problems = field_problems(exc) + problems
+        raise _refused(path, [str(problem) for problem in problems]) from exc
+    if problems:
+        raise _refused(path, [str(problem) for problem in problems])
+    return site
+
+
+def threshold_for(
+    site: Site, thresholds: Sequence[Mapping[str, object]], bundle_sha256: str
+) -> OperatingPoint:
+    """The operating point of a recogniser.
+
+    thresholds: those of its bundle's manifest, as tables. The site file comes first, then what was
+    calibrated on this device for this very bundle, then the bundle's first cosine threshold.
+    Raises UsageError for a calibration file that cannot be used, SiteFileError when nothing says.
+    """
+    margin = site.recognition.margin
+    if site.recognition.threshold is not None:
+        return OperatingPoint(
+            threshold=site.recognition.threshold, margin=margin, source="the site file"
+        )
+    path = site.site.state_dir / THRESHOLDS_FILE
+    calibrated = _calibrated(path).get(bundle_sha256)
+    if calibrated is not None:
+        return OperatingPoint(threshold=calibrated, margin=margin, source=str(path))
+    cosines = (_cosine(entry) for entry in thresholds)
+    shipped = next((value for value in cosines if value is not None), None)
+    if shipped is not None:
+        return OperatingPoint(threshold=shipped, margin=margin, source="the bundle")
+    raise SiteFileError(
+        "no threshold for the recogniser",
+        expected=f"one in the site file, in {path} or in the bundle",
+        found="none above 0",
+        remedy="Set threshold under [recognition], or run: edgewarden calibrate threshold",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What the process's environment asks for. log_level is one of LOG_LEVELS."""
+
+    log_level: str = "warning"
+    no_color: bool = False
+
+
+def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Read EDGEWARDEN_LOG and NO_COLOR (https://no-color.org: set and not empty).
+
+    variables: None reads the process's own. Raises UsageError for an unknown level.
+    """
+    known = os.environ if variables is None else variables
+    level = known.get("EDGEWARDEN_LOG", "").lower() or Environment().log_level
+    if level not in LOG_LEVELS:
+        raise UsageError(
+            "EDGEWARDEN_LOG is no log level",
+            expected=f"one of {', '.join(LOG_LEVELS)}",
+            found=repr(level),
+            remedy=did_you_mean(level, LOG_LEVELS),
+        )
+    return Environment(log_level=level, no_color=bool(known.get("NO_COLOR")))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as exc:
+        raise SiteFileError(
+            f"{path} cannot be read",
+            expected="a site file",
+            found=exc.strerror or type(exc).__name__,
+            remedy="Name it with --config.",
+        ) from exc
+    except UnicodeDecodeError as exc:
+        raise SiteFileError(
+            f"{path} is not text", expected="UTF-8", found=f"byte {exc.start} is not"
+        ) from exc
+
+
+def _parse_toml(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError as exc:
+        raise SiteFileError(f"{path} is not TOML", found="values nested too deeply") from exc
+    except ValueError as exc:
+        fault = str(exc)
+        if re.search(r"line \d+, column \d+", fault) is None:
+            lines = text.splitlines() or [""]
+            fault += f" (line {len(lines)}, column {len(lines[-1]) + 1})"
+        raise SiteFileError(f"{path} is not TOML", found=fault) from exc
+
+
+def _refused(path: Path, problems: Sequence[str]) -> SiteFileError:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return SiteFileError("\n  ".join([f"{path}: {count}", *problems]))
+
+
+def _calibrated(path: Path) -> dict[str, float]:
+    """The thresholds measured on this device, by bundle hash; none without the file."""
+    try:
+        table = read_strict_json(path.read_bytes(), limit=1 << 20)
+    except FileNotFoundError:
+        return {}
+    except OSError as exc:
+        raise _unusable(path, exc.strerror or type(exc).__name__) from exc
+    except ValueError as exc:
+        raise _unusable(path, str(exc)) from exc
+    if not isinstance(table, dict):
+        raise _unusable(path, "no JSON object")
+    values = {}
+    for bundle, entry in table.items():
+        value = _cosine(entry) if isinstance(entry, dict) else None
+        if value is None:
+            raise _unusable(path, f"another entry for bundle {bundle!r}")
+        values[bundle] = value
+    return values
+
+
+def _cosine(threshold: Mapping[str, object]) -> float | None:
+    """The value of a threshold that cosine similarities can be held against."""
+    value = threshold.get("value")
+    if threshold.get("metric") == "cosine" and is_number(value) and 0 < value <= 1:
+        return float(value)
+    return None
+
+
+def _unusable(path: Path, found: str) -> UsageError:
+    return UsageError(
+        f"{path} cannot be used",
+        expected='a JSON object {"<bundle sha256>": {"metric": "cosine", "value": 0.49, …}}',
+        found=found,
+        remedy="Remove it, or write it anew with: edgewarden calibrate threshold",
+    )

@@ -1,0 +1,1 @@
+"""The site file: its sections, the values they hold, and how its problems are told."""

@@ -1,0 +1,184 @@
+"""What is wrong with a site file, told in the file's own terms: place, expected, found, remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import ValidationError
+
+from edge.site.sections import Section, Site
+from edge.site.source import mask_credentials
+from edge.site.values import did_you_mean
+
+Place = tuple[str | int, ...]
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_LARGEST_SHOWN = 10**18
+
+# pydantic's error types, for the types that the sections use.
+_EXPECTED = {
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "mapping_type": "a table",
+    "model_type": "a table",
+    "int_type": "a whole number",
+    "greater_than_equal": "a whole number from {ge}",
+    "less_than_equal": "a whole number up to {le}",
+    "literal_error": "{expected}",
+    "missing": "this key, which is required",
+    "string_type": "a text in quotes",
+    "tuple_type": "a list",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and where: ``("cameras", 0, "fps")``."""
+
+    place: Place
+    expected: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{dotted(self.place)}: expected {self.expected}; found {self.found}"
+        return f"{text}. {self.remedy}" if self.remedy else text
+
+
+def dotted(place: Place) -> str:
+    """A place as ``cameras[0].zones.entrance[2]``."""
+    text = ""
+    for part in place:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if _BARE_KEY.fullmatch(part) else f".{part!r}"
+    return text.lstrip(".")
+
+
+def field_problems(error: ValidationError) -> list[Problem]:
+    """Each value that is not what its key may hold."""
+    problems = []
+    for detail in error.errors():
+        place, kind = tuple(detail["loc"]), detail["type"]
+        context = detail.get("ctx", {})
+        found, remedy = describe(detail["input"]), ""
+        if kind == "site":
+            expected, remedy = context["expected"], context["remedy"]
+            found = context["found"] or found
+            if place[-1] == "[key]":
+                place = place[:-1]
+        elif kind == "extra_forbidden":
+            known = known_keys(place[:-1])
+            expected, found = "a known key", f"the key {str(place[-1])!r}"
+            remedy = did_you_mean(str(place[-1]), known)
+        else:
+            expected = _EXPECTED[kind].format_map(context)
+            if kind == "missing":
+                found = "nothing"
+            if place in (("cameras",), ("rules",)):
+                remedy = f"Begin each one with [[{place[0]}]]."
+        problems.append(Problem(place, expected, found, remedy))
+    return problems
+
+
+def reference_problems(data: Mapping[str, object]) -> list[Problem]:
+    """Ids given twice, and rules that name a camera or zone which is not there.
+
+    Works on the plain tables and skips what has the wrong type, so that these problems are told
+    together with all others.
+    """
+    cameras, rules = _tables(data, "cameras"), _tables(data, "rules")
+    problems = [*_repeated("cameras", cameras), *_repeated("rules", rules)]
+    zones: dict[str, tuple[str, ...]] = {}
+    for camera in cameras.values():
+        camera_zones = camera.get("zones")
+        named = tuple(camera_zones) if isinstance(camera_zones, Mapping) else ()
+        zones[str(camera.get("id"))] = named
+    for index, rule in rules.items():
+        problems += _unknown_names(("rules", index), rule, zones)
+    return problems
+
+
+def known_keys(place: Place) -> tuple[str, ...]:
+    """The keys that the section at ``place`` knows."""
+    section: type[Section] = Site
+    for part in place:
+        if isinstance(part, str):
+            section = next(_sections(section.model_fields[part].annotation))
+    return tuple(section.model_fields)
+
+
+def describe(value: object) -> str:
+    """What was found, short and without credentials."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        text = mask_credentials(value)
+        return repr(text if len(text) <= 80 else text[:77] + "...")
+    if isinstance(value, int) and abs(value) > _LARGEST_SHOWN:
+        return "a very large number"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (list, tuple)):
+        short = len(value) <= 4 and not any(isinstance(item, (list, Mapping)) for item in value)
+        return f"[{', '.join(map(describe, value))}]" if short else f"a list of {len(value)}"
+    return "a table" if isinstance(value, Mapping) else f"a {type(value).__name__}"
+
+
+def _sections(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    arguments = get_args(annotation)
+    for argument in arguments[:1] if get_origin(annotation) is Annotated else arguments:
+        yield from _sections(argument)
+
+
+def _tables(data: Mapping[str, object], key: str) -> dict[int, Mapping[str, object]]:
+    tables = data.get(key)
+    if not isinstance(tables, Sequence):
+        return {}
+    return {i: table for i, table in enumerate(tables) if isinstance(table, Mapping)}
+
+
+def _repeated(key: str, tables: Mapping[int, Mapping[str, object]]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, table in tables.items():
+        name = table.get("id")
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            found = f"{describe(name)}, which is also {key}[{first[name]}]"
+            yield Problem((key, index, "id"), "an id of its own", found)
+        first.setdefault(name, index)
+
+
+def _unknown_names(
+    place: Place, rule: Mapping[str, object], zones: Mapping[str, tuple[str, ...]]
+) -> list[Problem]:
+    problems = []
+    cameras = _texts(rule.get("cameras"))
+    for index, camera in cameras:
+        if camera not in zones:
+            remedy = did_you_mean(camera, tuple(zones))
+            where = (*place, "cameras", index)
+            problems.append(Problem(where, "the id of a camera", describe(camera), remedy))
+    if problems:
+        return problems
+    watched = [zones[camera] for _, camera in cameras] if cameras else zones.values()
+    known = tuple(dict.fromkeys(zone for camera in watched for zone in camera))
+    for index, zone in _texts(rule.get("zones")):
+        if zone not in known:
+            expected = "a zone of a camera that the rule watches"
+            where = (*place, "zones", index)
+            problems.append(Problem(where, expected, describe(zone), did_you_mean(zone, known)))
+    return problems
+
+
+def _texts(value: object) -> Iterable[tuple[int, str]]:
+    if not isinstance(value, list):
+        return []
+    return [(index, text) for index, text in enumerate(value) if isinstance(text, str)]

@@ -1,0 +1,176 @@
+"""The sections of the site file as frozen, checked values.
+
+What one value may be is said here, at the value; what values say about each other across sections
+is checked by ``edge.site.problems``. ``edge.config`` is the entry to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from edge.errors import UsageError
+from edge.site.source import SourceAddress, SourceKind
+from edge.site.values import (
+    ANYONE,
+    Host,
+    Ids,
+    Margin,
+    People,
+    Rate,
+    Seconds,
+    SiteId,
+    SitePath,
+    Source,
+    Text,
+    Threshold,
+    TimeZone,
+    Triggers,
+    Weekly,
+    Zone,
+    did_you_mean,
+    refusal,
+)
+from edge.types import Severity
+
+DEFAULT_MARGIN = 0.05
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, nothing unknown, nothing converted, inputs kept private."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+    )
+
+
+class SiteSection(Section):
+    """``[site]``: names and folders of this device. timezone None is the system's."""
+
+    id: SiteId
+    node: SiteId
+    state_dir: SitePath = Path("/var/lib/edgewarden")
+    cache_dir: SitePath = Path("/var/cache/edgewarden")
+    timezone: TimeZone | None = None
+
+
+class Models(Section):
+    """``[models]``: folders of bundles, and whose signatures count."""
+
+    detector: SitePath
+    recogniser: SitePath | None = None
+    landmarks: SitePath | None = None
+    person: SitePath | None = None
+    liveness: SitePath | None = None
+    anonymiser: SitePath | None = None
+    enhancer: SitePath | None = None
+    anomaly: SitePath | None = None
+    behaviour: SitePath | None = None
+    require_signed: bool = True
+    trusted_keys: Annotated[tuple[SitePath, ...], Field(strict=False)] = ()
+
+
+class Recognition(Section):
+    """``[recognition]``: cosine similarities. threshold None asks the device, then the bundle."""
+
+    threshold: Threshold | None = None
+    margin: Margin = DEFAULT_MARGIN
+
+
+class Camera(Section):
+    """One ``[[cameras]]``. fps None: every frame. zones: by id, in fractions of the frame."""
+
+    id: SiteId
+    source: Source
+    loop: bool = False
+    fps: Rate | None = None
+    zones: Mapping[SiteId, Zone] = Field(default_factory=dict)
+
+    @field_validator("loop")
+    @classmethod
+    def _only_files_loop(cls, loop: bool, info: ValidationInfo) -> bool:
+        source = info.data.get("source")
+        if loop and isinstance(source, SourceAddress) and source.kind is not SourceKind.FILE:
+            raise refusal("false, since only files loop")
+        return loop
+
+
+class Rule(Section):
+    """One ``[[rules]]``.
+
+    cameras None: all. zones None: anywhere in the frame. schedule None: always. cooldown_s: seconds
+    of silence after an alert for the same person and zone.
+    """
+
+    id: SiteId
+    on: Triggers
+    cameras: Ids | None = None
+    zones: Ids | None = None
+    people: People = (ANYONE,)
+    schedule: Weekly | None = None
+    cooldown_s: Seconds = 0.0
+    severity: Severity = "alert"
+
+
+class Mqtt(Section):
+    """``[mqtt]``: the broker, and the files that prove who speaks to whom."""
+
+    host: Host
+    port: Annotated[int, Field(ge=1, le=65535)] = 8883
+    version: Literal["5", "3.1.1"] = "5"
+    username: Text | None = None
+    password_file: SitePath | None = None
+    ca_file: SitePath | None = None
+    client_cert: SitePath | None = None
+    client_key: SitePath | None = None
+
+    @model_validator(mode="after")
+    def _certificate_has_key(self) -> Mqtt:
+        if (self.client_cert is None) != (self.client_key is None):
+            found = "client_key" if self.client_cert is None else "client_cert"
+            raise refusal("client_cert and client_key together", found=f"only {found}")
+        return self
+
+
+class Site(Section):
+    """A whole site file. All paths are absolute; mqtt None keeps events in the outbox."""
+
+    site: SiteSection
+    models: Models
+    recognition: Recognition = Recognition()
+    cameras: Annotated[tuple[Camera, ...], Field(strict=False)] = ()
+    rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
+    mqtt: Mqtt | None = None
+
+    @property
+    def tz(self) -> ZoneInfo | None:
+        """The time zone of schedules; None is the system's."""
+        return None if self.site.timezone is None else ZoneInfo(self.site.timezone)
+
+    def camera(self, camera_id: str) -> Camera:
+        """The camera of that id; raises UsageError that names the nearest."""
+        for camera in self.cameras:
+            if camera.id == camera_id:
+                return camera
+        known = tuple(camera.id for camera in self.cameras)
+        raise UsageError(
+            "no such camera in the site file",
+            expected="the id of a camera",
+            found=repr(camera_id),
+            remedy=did_you_mean(camera_id, known),
+        )
