@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from typing import TypeAlias
 
 GROUP = "edgewarden.commands"
+
+SubParsers: TypeAlias = "_SubParsersAction[ArgumentParser]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +31,18 @@ class Command:
 def registered() -> dict[str, EntryPoint]:
     """Every command of every installed package, by name."""
     return {entry.name: entry for entry in sorted(entry_points(group=GROUP))}
+
+
+def subcommand(
+    kinds: SubParsers, name: str, act: Callable[[Namespace], int], summary: str
+) -> ArgumentParser:
+    """A parser for one action of a command, which ``act_on`` will run."""
+    parser = kinds.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    parser.set_defaults(act=act)
+    return parser
+
+
+def act_on(arguments: Namespace) -> int:
+    """Run the action that was chosen; the ``run`` of every command with actions."""
+    act: Callable[[Namespace], int] = arguments.act
+    return act(arguments)

@@ -1,0 +1,189 @@
+"""From a site file to loaded models and a gallery: which adapter is in use is decided here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from edge.bundle import Bundle, open_bundle
+from edge.config import Models as ModelPaths
+from edge.config import Site, threshold_for
+from edge.device import gather
+from edge.errors import BundleError, ModelError, UsageError
+from edge.events.payloads import ModelReference
+from edge.gallery.matcher import Gallery
+from edge.pipeline import Models
+from edge.runner.base import Runner
+from edge.runner.golden import replay
+from edge.runner.onnxruntime import OnnxRuntimeRunner, SessionSettings
+from edge.signature import load_public_key
+from edge.store.base import GalleryStore
+from edge.store.gallery import GALLERY_FILE, SqliteGalleryStore
+from edge.track.bytetrack import TrackSettings
+from edge.types import OperatingPoint
+from edge.vision.detector import Detector
+from edge.vision.landmarks import LandmarkFinder
+from edge.vision.recogniser import Recogniser
+
+_log = logging.getLogger(__name__)
+
+# Roles of the site file that this version can run; the others are refused, never passed over.
+_SUPPORTED = ("detector", "landmarks", "recogniser", "person")
+_UNSUPPORTED = ("liveness", "anonymiser", "enhancer", "anomaly", "behaviour")
+_PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModels:
+    """The models of a site, ready to run, and what events say of them.
+
+    point: the recogniser's operating point, None without one. bundles: by role.
+    """
+
+    models: Models
+    bundles: dict[str, Bundle]
+    references: dict[str, ModelReference]
+    point: OperatingPoint | None
+
+
+def open_bundles(paths: ModelPaths) -> dict[str, Bundle]:
+    """Open and verify every bundle of the site file, by role.
+
+    Raises BundleError and its kind where one is not what it should be, UsageError for a role that
+    this version cannot run: a camera must not seem to check for liveness while it does not.
+    """
+    for role in _UNSUPPORTED:
+        if getattr(paths, role) is not None:
+            raise UsageError(
+                f"models.{role} is set, but this version has no {role} stage",
+                expected=f"only {', '.join(_SUPPORTED)}",
+                remedy=f"Remove models.{role} from the site file.",
+            )
+    keys = [load_public_key(path) for path in paths.trusted_keys]
+    chosen = {role: getattr(paths, role) for role in _SUPPORTED}
+    return {
+        role: open_bundle(path, require_signed=paths.require_signed, trusted_keys=keys)
+        for role, path in chosen.items()
+        if path is not None
+    }
+
+
+@contextmanager
+def load_models(
+    site: Site, *, settings: SessionSettings | None = None
+) -> Iterator[LoadedModels]:
+    """The site's models, verified, loaded and held against their golden outputs; released at exit.
+
+    Raises what ``open_bundles`` raises, ModelError where a model does not load or does not give
+    its golden outputs here, SiteFileError where no threshold is known.
+    """
+    bundles = open_bundles(site.models)
+    for role, bundle in bundles.items():
+        _require_role(role, bundle)
+    with ExitStack() as stack:
+        references: dict[str, ModelReference] = {}
+        runners: dict[str, Runner] = {}
+        for role, bundle in bundles.items():
+            runner, variant = open_runner(bundle, settings=settings)
+            runners[role] = stack.enter_context(runner)
+            check_golden(runner, bundle, variant)
+            references[role] = ModelReference(
+                bundle=bundle.manifest.name, variant=variant, sha256=bundle.sha256
+            )
+        yield LoadedModels(
+            models=_models(bundles, runners),
+            bundles=bundles,
+            references=references,
+            point=_operating_point(site, bundles),
+        )
+
+
+def open_runner(
+    bundle: Bundle, *, settings: SessionSettings | None = None, variant: str | None = None
+) -> tuple[Runner, str]:
+    """A runner, not yet loaded, for the variant that suits this machine, and that variant's id.
+
+    variant: run this one, or refuse.
+
+    Raises BundleError where no variant of the bundle runs here.
+    """
+    choice = bundle.choose(runners=("onnxruntime",), device=gather(), variant=variant)
+    spec = bundle.manifest.input
+    _log.info("%s: running %s (%s)", bundle.manifest.name, choice.variant.id, choice.reason)
+    runner = OnnxRuntimeRunner(
+        bundle.read(choice.variant.file),
+        name=f"{bundle.manifest.name}/{choice.variant.id}",
+        settings=settings,
+        max_batch=None if spec is None else spec.batch.max,
+    )
+    return runner, choice.variant.id
+
+
+def check_golden(runner: Runner, bundle: Bundle, variant: str) -> float | None:
+    """Replay the bundle's golden outputs; the largest difference, None where it has none.
+
+    Raises ModelError where the model computes something else here than when it was built.
+    """
+    tolerance = bundle.manifest.variant(variant).golden_tolerance
+    if bundle.manifest.golden is None or tolerance is None:
+        return None
+    inputs, outputs = bundle.golden()
+    result = replay(runner, inputs, outputs, tolerance.max_abs)
+    if not result.passed:
+        raise ModelError(
+            f"{bundle.manifest.name}/{variant} does not compute here what it was built to",
+            expected=f"its golden outputs within {tolerance.max_abs:g}",
+            found=f"a difference of {result.max_abs:g}",
+            remedy="Build the bundle again, or report this machine's ONNX Runtime.",
+        )
+    return result.max_abs
+
+
+def load_gallery(site: Site, space: str) -> Gallery:
+    """The enrolled templates of one embedding space; empty where nobody was enrolled yet.
+
+    Raises the store's errors.
+    """
+    with open_gallery(site, read_only=True) as store:
+        return Gallery(store.templates(space), space)
+
+
+def open_gallery(site: Site, *, read_only: bool = False) -> GalleryStore:
+    """The site's gallery, not yet opened. Read-only it works beside a writer, and is empty where
+    nobody was enrolled yet."""
+    return SqliteGalleryStore(site.site.state_dir / GALLERY_FILE, read_only=read_only)
+
+
+def _require_role(role: str, bundle: Bundle) -> None:
+    wanted = "detector" if role == _PERSON else role
+    if bundle.manifest.role != wanted:
+        raise BundleError(
+            f"models.{role} is not the right kind of bundle",
+            expected=f"a bundle with role {wanted}",
+            found=f"{bundle.manifest.name} with role {bundle.manifest.role}",
+            remedy=f"Name another bundle at models.{role} in the site file.",
+        )
+
+
+def _operating_point(site: Site, bundles: dict[str, Bundle]) -> OperatingPoint | None:
+    bundle = bundles.get("recogniser")
+    if bundle is None:
+        return None
+    shipped = [threshold.model_dump() for threshold in bundle.manifest.thresholds]
+    return threshold_for(site, shipped, bundle.sha256)
+
+
+def _models(bundles: dict[str, Bundle], runners: dict[str, Runner]) -> Models:
+    # Below the detector's own score a face is no find, but it keeps a track that has one.
+    floor = TrackSettings().low_score
+    parts = {role: (runners[role], bundle.manifest) for role, bundle in bundles.items()}
+    return Models(
+        detector=Detector(*parts["detector"], floor=floor),
+        landmarks=LandmarkFinder(*parts["landmarks"]) if "landmarks" in parts else None,
+        recogniser=Recogniser(*parts["recogniser"]) if "recogniser" in parts else None,
+        person=Detector(*parts[_PERSON], floor=floor, labels=(_PERSON,))
+        if _PERSON in parts
+        else None,
+    )

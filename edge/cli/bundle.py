@@ -1,0 +1,183 @@
+"""``edgewarden bundle``: make, look at, verify and sign model bundles."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.cli.command import Command, act_on, subcommand
+from edge.cli.console import print_json, table
+from edge.ids import fit_id, require_id
+from edge.templates import TEMPLATES
+
+if TYPE_CHECKING:
+    from edge.bundle import Bundle
+
+
+def _configure(parser: ArgumentParser) -> None:
+    kinds = parser.add_subparsers(metavar="ACTION", required=True)
+    _configure_new(
+        subcommand(kinds, "new", _new, "make a bundle from an ONNX file and a template")
+    )
+    for name, run, text in (
+        ("show", _show, "print what a bundle says of itself"),
+        ("verify", _verify, "check signature, files and golden outputs on this machine"),
+    ):
+        sub = subcommand(kinds, name, run, text)
+        sub.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
+        sub.add_argument("--json", action="store_true", help="print one JSON document")
+        if name == "verify":
+            sub.add_argument(
+                "--key",
+                type=Path,
+                action="append",
+                default=[],
+                metavar="PUB",
+                help="a public key that is trusted; without one the signature is not checked",
+            )
+    keygen = subcommand(kinds, "keygen", _keygen, "make a key pair: PREFIX.key and PREFIX.pub")
+    keygen.add_argument("prefix", type=Path, metavar="PREFIX")
+    sign = subcommand(kinds, "sign", _sign, "sign bundles, which are immutable from then on")
+    sign.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE")
+    sign.add_argument("--key", type=Path, required=True, metavar="KEY", help="the private key")
+    sign.add_argument("--replace", action="store_true", help="replace a signature that is there")
+
+
+def _configure_new(parser: ArgumentParser) -> None:
+    parser.description = (
+        "Loads the model, checks that its outputs fit the template's decoder, records golden "
+        "outputs and writes a bundle. Nothing is written when anything does not fit."
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="an ONNX file")
+    parser.add_argument("--template", required=True, choices=sorted(TEMPLATES), metavar="TEMPLATE",
+                        help=f"the family of the model: {', '.join(sorted(TEMPLATES))}")
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="a new folder")
+    parser.add_argument("--name", help="id of the bundle (default: the folder's name)")
+    parser.add_argument("--version", default="1", help="of the model (default: %(default)s)")
+    parser.add_argument("--license", default="unspecified", help="of the model, SPDX")
+    parser.add_argument("--source", default="", help="where the model is from")
+    parser.add_argument(
+        "--size", type=_size, metavar="WxH", help="working size of a model with free axes"
+    )
+    parser.add_argument(
+        "--labels", default="", metavar="A,B", help="names of the model's classes, in its order"
+    )
+
+
+def _new(arguments: Namespace) -> int:
+    from edge.bundler import BundleRequest, make_bundle
+
+    name = arguments.name
+    request = BundleRequest(
+        model=arguments.model,
+        template=arguments.template,
+        name=require_id(name, "the bundle's name") if name else fit_id(arguments.out.name),
+        version=arguments.version,
+        license=arguments.license,
+        source=arguments.source,
+        size=arguments.size,
+        labels=tuple(label.strip() for label in arguments.labels.split(",") if label.strip()),
+    )
+    bundle = make_bundle(request, arguments.out)
+    print(f"{arguments.out}: {bundle.manifest.role} {bundle.manifest.name}, sha256 {bundle.sha256}")
+    return 0
+
+
+def _show(arguments: Namespace) -> int:
+    from edge.bundle import open_bundle
+
+    bundle = open_bundle(arguments.bundle, require_signed=False)
+    if arguments.json:
+        print_json(bundle.manifest.model_dump(mode="json"))
+    else:
+        print(table(["", "value"], _facts(bundle)))
+    return 0
+
+
+def _verify(arguments: Namespace) -> int:
+    from edge.assembly import check_golden, open_runner
+    from edge.bundle import open_bundle
+    from edge.signature import load_public_key
+
+    keys = [load_public_key(path) for path in arguments.key]
+    bundle = open_bundle(arguments.bundle, require_signed=bool(keys), trusted_keys=keys)
+    runner, variant = open_runner(bundle)
+    with runner:
+        difference = check_golden(runner, bundle, variant)
+    result = {
+        "bundle": bundle.manifest.name,
+        "sha256": bundle.sha256,
+        "signed_by": bundle.keyid,
+        "variant": variant,
+        "golden_max_abs": difference,
+    }
+    if arguments.json:
+        print_json(result)
+        return 0
+    signature = f"signed by {bundle.keyid}" if keys else "signature not checked: no --key"
+    golden = "no golden outputs" if difference is None else f"golden within {difference:.2g}"
+    print(f"{arguments.bundle}: whole; {signature}; {variant} runs here, {golden}")
+    return 0
+
+
+def _keygen(arguments: Namespace) -> int:
+    from edge.signature import generate_keypair
+
+    pair = generate_keypair(arguments.prefix)
+    print(f"{pair.private}: keep it secret\n{pair.public}: give it to cameras, as trusted_keys")
+    return 0
+
+
+def _sign(arguments: Namespace) -> int:
+    from edge.bundle import sign_bundle
+    from edge.signature import load_private_key
+
+    key = load_private_key(arguments.key)
+    for path in arguments.bundles:
+        print(f"{path}: signed by {sign_bundle(path, key, replace=arguments.replace)}")
+    return 0
+
+
+def _facts(bundle: Bundle) -> list[list[object]]:
+    manifest = bundle.manifest
+    rows: list[list[object]] = [
+        ["name", f"{manifest.name} {manifest.version}"],
+        ["role", manifest.role],
+        ["decoder", manifest.decoder.name],
+        ["sha256", bundle.sha256],
+        ["license", manifest.license],
+        ["training", manifest.training],
+        ["source", manifest.provenance.source],
+        ["built", f"{manifest.provenance.created} by {manifest.provenance.tool}"],
+    ]
+    if manifest.input is not None:
+        spec = manifest.input
+        axes = [str(a.opt) if a.fixed else f"{a.min}..{a.max} ({a.opt})" for a in spec.shape]
+        rows.append(["input", f"{spec.color} {spec.dtype} {spec.layout} {' × '.join(axes)}"])
+    for variant in manifest.variants:
+        state = f"{variant.state} {variant.reason or ''}".strip()
+        rows.append([f"variant {variant.id}", f"{state}, opset {variant.opset}, {variant.runner}"])
+    for threshold in manifest.thresholds:
+        rates = f"FMR {threshold.fmr}, FNMR {threshold.fnmr}"
+        rows.append(["threshold", f"{threshold.metric} ≥ {threshold.value:g} ({rates})"])
+    return rows
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if match is None:
+        raise ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1280x736, found {text!r}")
+    return int(match[1]), int(match[2])
+
+
+command = Command(
+    summary="make, look at, verify and sign model bundles",
+    example="  edgewarden bundle new yunet.onnx --template yunet --out bundles/yunet-n\n"
+    "  edgewarden bundle keygen keys/release\n"
+    "  edgewarden bundle sign bundles/yunet-n --key keys/release.key\n"
+    "  edgewarden bundle verify bundles/yunet-n --key keys/release.pub",
+    configure=_configure,
+    run=act_on,
+)

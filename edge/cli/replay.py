@@ -1,0 +1,217 @@
+"""``edgewarden replay``: recorded video through the live pipeline."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from edge.cli.command import Command
+from edge.cli.console import Progress, print_json, table
+
+if TYPE_CHECKING:
+    from edge.config import Camera, Site
+    from edge.pipeline import Scene
+    from edge.replay import Replay, Replayed
+    from edge.store.base import Outbox
+    from edge.types import Event, Frame
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="a video, an image or a folder of images"
+    )
+    parser.add_argument("--config", type=Path, required=True, metavar="SITE", help="the site file")
+    parser.add_argument(
+        "--events", type=Path, metavar="JSONL", help="write one CloudEvent a line to this file"
+    )
+    parser.add_argument(
+        "--annotate",
+        type=Path,
+        metavar="VIDEO",
+        help="write a video with boxes and names; of several files, one each: VIDEO-CAMERA",
+    )
+    parser.add_argument(
+        "--start",
+        type=_time,
+        default=0.0,
+        metavar="TIME",
+        help="when the first frame was taken, RFC 3339 (default: 1970-01-01T00:00:00Z)",
+    )
+    parser.add_argument(
+        "--camera", metavar="ID", help="apply the zones, rules and fps of this camera of the site"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _run(arguments: Namespace) -> int:
+    from edge.config import load_site
+    from edge.publish.jsonl import JsonlPublisher
+    from edge.replay import all_events, name_cameras
+    from edge.store.outbox import SqliteOutbox
+
+    site = load_site(arguments.config)
+    camera = site.camera(arguments.camera) if arguments.camera else None
+    files = name_cameras(arguments.files)
+    with ExitStack() as stack:
+        publisher = (
+            stack.enter_context(JsonlPublisher(arguments.events)) if arguments.events else None
+        )
+        folder = stack.enter_context(TemporaryDirectory(prefix="edgewarden-replay-"))
+        outbox = stack.enter_context(SqliteOutbox(Path(folder) / "outbox.db"))
+        began = time.monotonic()
+        results = _replay_all(
+            site,
+            files,
+            outbox,
+            camera=camera,
+            start=arguments.start,
+            annotate=arguments.annotate,
+        )
+        seconds = time.monotonic() - began
+        events = list(all_events(outbox))
+        for event in events if publisher else ():
+            publisher.deliver(event)
+    report(results, events, seconds, as_json=arguments.json)
+    return 1 if any(result.broken for result in results.values()) else 0
+
+
+def _replay_all(
+    site: Site,
+    files: Sequence[tuple[str, Path]],
+    outbox: Outbox,
+    *,
+    camera: Camera | None,
+    start: float,
+    annotate: Path | None,
+) -> dict[str, Replayed]:
+    from edge.assembly import load_gallery, load_models
+    from edge.capture.file import FileSource
+    from edge.replay import Replay
+
+    total = 0
+    for camera_id, path in files:  # a file that cannot be opened is known before any work is done
+        with FileSource(path, camera=camera_id, start=start) as source:
+            total += source.frames_total or 0
+    results = {}
+    with load_models(site) as loaded, Progress("replay", total or None) as line:
+        recogniser = loaded.models.recogniser
+        job = Replay(
+            site=site,
+            loaded=loaded,
+            gallery=load_gallery(site, recogniser.space) if recogniser else None,
+            outbox=outbox,
+            camera=camera,
+            start=start,
+        )
+        for camera_id, path in files:
+            target = _annotated(annotate, camera_id, alone=len(files) == 1)
+            results[camera_id] = _run_one(job, path, camera_id, target, line)
+    return results
+
+
+def _run_one(
+    job: Replay, path: Path, camera_id: str, target: Path | None, line: Progress
+) -> Replayed:
+    with ExitStack() as stack:
+        video = None
+        if target is not None:
+            from edge.cli.annotated import AnnotatedVideo
+
+            zones = job.camera.zones if job.camera else {}
+            video = stack.enter_context(AnnotatedVideo(target, fps=_fps(path), zones=zones))
+
+        def watch(frame: Frame, scene: Scene | None) -> None:
+            line.step()
+            if video is not None:
+                video.show(frame, scene)
+
+        return job.run(path, camera_id, watch)
+
+
+def _annotated(target: Path | None, camera_id: str, *, alone: bool) -> Path | None:
+    if target is None or alone:
+        return target
+    return target.with_name(f"{target.stem}-{camera_id}{target.suffix}")
+
+
+def final_identities(events: Sequence[Event]) -> list[list[object]]:
+    """One row for each track that ended: camera, track, frames, face px, identity and figures."""
+    rows: list[list[object]] = []
+    for event in events:
+        _, family, name, _ = event.type.split(".")
+        data = event.data
+        if family == "face" and data["phase"] == "ended":
+            rows.append(
+                [
+                    event.source.rsplit("/", 1)[1],
+                    data["track_id"],
+                    data["track_frames"],
+                    data["face_px"],
+                    data["person"] or name.replace("_", " "),
+                    data["similarity"],
+                    data["margin"],
+                    data["quality"],
+                    data["reason"] or "",
+                ]
+            )
+    return rows
+
+
+def report(
+    results: dict[str, Replayed], events: Sequence[Event], seconds: float, *, as_json: bool
+) -> None:
+    """Print what a replay found: final identities, then counts and speed."""
+    frames = sum(result.frames for result in results.values())
+    headings = ["camera", "track", "frames", "face px", "identity", "similarity", "margin"]
+    headings += ["quality", "reason"]
+    rows = final_identities(events)
+    alerts = sum(event.type.split(".")[1] == "alert" for event in events)
+    if as_json:
+        print_json(
+            {
+                "files": {
+                    camera: {
+                        "frames": result.frames,
+                        "analysed": result.analysed,
+                        "events": result.events,
+                        "broken": str(result.broken) if result.broken else None,
+                    }
+                    for camera, result in results.items()
+                },
+                "tracks": [dict(zip(headings, row, strict=True)) for row in rows],
+                "events": len(events),
+                "alerts": alerts,
+                "seconds": round(seconds, 3),
+            }
+        )
+        return
+    print(table(headings, rows) if rows else "no faces were followed")
+    rate = frames / seconds if seconds > 0 else 0.0
+    print(
+        f"\n{frames} frames of {len(results)} files, {len(rows)} tracks, {len(events)} events, "
+        f"{alerts} alerts; {rate:.0f} frames/s with loading and writing"
+    )
+
+
+def _time(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise ArgumentTypeError(
+            f"expected a time such as 2026-11-21T10:00:00Z, found {text!r}"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+command = Command(
+    summary="run recorded video through the live pipeline",
+    example="  edgewarden replay door.mkv --config site.toml --events out.jsonl --annotate out.mp4",
+    configure=_configure,
+    run=_run,
+)

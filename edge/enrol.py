@@ -1,0 +1,230 @@
+"""Enrolling somebody from pictures: find their face, make sure of it, keep one template a source.
+
+Nothing is written before everything has been checked, and then in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edge.assembly import LoadedModels
+from edge.capture.file import FileSource
+from edge.errors import EnrolmentError, UsageError
+from edge.gallery.enrolment import (
+    Candidate,
+    choose,
+    join_same_person,
+    require_agreement,
+    require_new,
+)
+from edge.gallery.identity import low_quality
+from edge.gallery.matcher import Gallery
+from edge.gallery.shots import ShotSettings
+from edge.gallery.subject import RecognitionSettings
+from edge.media import is_image, read_image
+from edge.pipeline import Followed, Pipeline, PipelineSettings, Scene
+from edge.store.base import Consent, Enrolled, GalleryStore, Person
+from edge.types import FaceQuality, FloatArray, Frame, OperatingPoint
+from edge.vision.quality import face_quality
+from edge.vision.recogniser import Recogniser
+
+# Stricter than on the camera: a bad template does harm for as long as it is kept.
+_SHOTS = ShotSettings(keep=12, first_every=3, then_every=5, min_quality=0.4, min_face_px=40.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """What was enrolled. faces: one a source, with its quality."""
+
+    person: str
+    added: bool
+    faces: tuple[Enrolled, ...]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Where one face was seen so far, by its track."""
+
+    boxes: list[FloatArray] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)
+
+
+class Enroller:
+    """Turns pictures into templates with the site's own models.
+
+    Raises UsageError where the site has no recogniser.
+    """
+
+    def __init__(self, loaded: LoadedModels) -> None:
+        if loaded.models.recogniser is None or loaded.point is None:
+            raise UsageError(
+                "enrolling needs a recogniser",
+                expected="models.recogniser in the site file",
+                found="none",
+            )
+        self._models = loaded.models
+        self._recogniser: Recogniser = loaded.models.recogniser
+        self._point: OperatingPoint = loaded.point
+
+    @property
+    def space(self) -> str:
+        """The embedding space of the templates."""
+        return self._recogniser.space
+
+    def face_in(
+        self,
+        path: Path,
+        *,
+        at: tuple[float, float] | None = None,
+        watch: Callable[[Frame], None] | None = None,
+    ) -> Candidate:
+        """The one face that an image or a video is about.
+
+        at: a point on it, in fractions of the frame, or in pixels where either is above 1. watch:
+        is shown every frame of a video. Raises EnrolmentError where there is none, it is poor or
+        there are several; MediaError where the file cannot be opened; StreamBrokenError where it
+        breaks off.
+        """
+        found, best, size = (
+            self._in_image(path) if is_image(path) else self._in_video(path, watch)
+        )
+        if not found:
+            raise _nothing_usable(path, best)
+        if at is not None and max(at) > 1:
+            at = (at[0] / size[0], at[1] / size[1])
+        whole = join_same_person(found, self._point.threshold)
+        return choose(whole, source=str(path), at=at)
+
+    def enrol(
+        self,
+        person: Person,
+        faces: Sequence[tuple[str, Candidate]],
+        store: GalleryStore,
+    ) -> Enrolment:
+        """Keep the faces, each with its source's name, as templates of a person, new or known.
+
+        Raises EnrolmentError where the faces disagree or belong to somebody else, and the store's
+        errors; nothing is kept then.
+        """
+        embeddings = [(source, face.embedding) for source, face in faces]
+        require_agreement(embeddings, self._point.threshold)
+        gallery = Gallery(store.templates(self.space), self.space)
+        require_new(person.id, [e for _, e in embeddings], gallery, self._point)
+        templates = tuple(
+            Enrolled(
+                embedding=face.embedding,
+                quality=face.quality,
+                source=source,
+                created=person.created,
+            )
+            for source, face in faces
+        )
+        known = any(one.id == person.id for one in store.people())
+        if known:
+            store.add_templates(person.id, person.consents[-1], templates)
+        else:
+            store.add_person(person, templates)
+        return Enrolment(person=person.id, added=not known, faces=templates)
+
+    def _in_image(
+        self, path: Path
+    ) -> tuple[list[Candidate], FaceQuality | None, tuple[int, int]]:
+        picture = read_image(path)
+        size = (picture.shape[1], picture.shape[0])
+        faces = self._models.detector.detect([picture])[0]
+        faces = faces[faces.scores >= self._models.detector.score]
+        if faces.landmarks is None and self._models.landmarks is not None:
+            faces = self._models.landmarks.add(picture, faces)
+        found: list[Candidate] = []
+        best: FaceQuality | None = None
+        if faces.landmarks is None:
+            return found, best, size
+        for box, landmarks, score in zip(faces.boxes, faces.landmarks, faces.scores, strict=True):
+            crop = self._recogniser.align(picture, landmarks)
+            quality = face_quality(crop, box, landmarks, float(score))
+            if quality.score < _SHOTS.min_quality or quality.face_px < _SHOTS.min_face_px:
+                best = quality if best is None or quality.score > best.score else best
+                continue
+            embedding = self._recogniser.embed([crop])[0]
+            found.append(Candidate(embedding, quality.score, _fractions(box, size)[None], (0,)))
+        return found, best, size
+
+    def _in_video(
+        self, path: Path, watch: Callable[[Frame], None] | None
+    ) -> tuple[list[Candidate], FaceQuality | None, tuple[int, int]]:
+        settings = PipelineSettings(recognition=RecognitionSettings(shots=_SHOTS))
+        pipeline = Pipeline(
+            self._models, gallery=Gallery((), self.space), point=self._point, settings=settings
+        )
+        seen: dict[int, _Seen] = defaultdict(_Seen)
+        ended: list[Followed] = []
+        last: Frame | None = None
+        with FileSource(path, camera="enrol", start=0.0) as source:
+            for frame in source:
+                last = frame
+                scene = pipeline.step([frame])[0]
+                _note(scene, seen)
+                ended += scene.ended
+                if watch is not None:
+                    watch(frame)
+        assert last is not None  # a source without frames does not open
+        ended += pipeline.end(last).ended
+        candidates = [_candidate(followed, seen[followed.track.id]) for followed in ended]
+        poor = [f.subject.best_rejected for f in ended if f.subject is not None]
+        best = max((q for q in poor if q is not None), key=lambda q: q.score, default=None)
+        return [c for c in candidates if c is not None], best, last.size
+
+
+def _note(scene: Scene, seen: dict[int, _Seen]) -> None:
+    for followed in scene.active:
+        if followed.track.detection is not None and followed.subject is not None:
+            entry = seen[followed.track.id]
+            entry.boxes.append(_fractions(followed.track.box, scene.frame.size))
+            entry.frames.append(scene.frame.index)
+
+
+def _candidate(followed: Followed, seen: _Seen) -> Candidate | None:
+    fused = followed.subject.fused() if followed.subject is not None else None
+    if fused is None or not seen.frames:
+        return None
+    return Candidate(fused[0], fused[1], np.stack(seen.boxes), tuple(seen.frames))
+
+
+def _fractions(box: FloatArray, size: tuple[int, int]) -> FloatArray:
+    scaled: FloatArray = np.asarray(box / np.asarray([*size, *size], np.float32), np.float32)
+    return scaled
+
+
+def _nothing_usable(path: Path, best: FaceQuality | None) -> EnrolmentError:
+    if best is None:
+        return EnrolmentError(
+            f"there is no face in {path}",
+            expected=f"a face of at least {_SHOTS.min_face_px:.0f} pixels, seen from the front",
+            remedy="Take a closer or better lit picture.",
+        )
+    fault = low_quality(best, min_face_px=_SHOTS.min_face_px, shots=0).reason
+    return EnrolmentError(
+        f"no face in {path} is good enough to enrol",
+        expected=f"quality {_SHOTS.min_quality:g} and {_SHOTS.min_face_px:.0f} pixels or more",
+        found=f"quality {best.score:.2f}, {best.face_px:.0f} pixels: {fault}",
+        remedy="Take a closer, sharper or better lit picture, from the front.",
+    )
+
+
+def new_person(person: str, name: str, consent: str, now: float) -> Person:
+    """Somebody to enrol at ``now``, seconds since the epoch.
+
+    Raises UsageError where the id breaks the rule or the consent is empty.
+    """
+    if not consent.strip():
+        raise UsageError(
+            "a person is enrolled only with their consent",
+            expected='what they agreed to, such as --consent "signed form 17, 2026-11-02"',
+            found="nothing",
+        )
+    return Person(id=person, name=name, created=now, consents=(Consent(consent, now),))

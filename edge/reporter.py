@@ -1,0 +1,170 @@
+"""From scenes to committed events: one ``started`` a track, ``updated`` as its identity changes,
+one ``ended``, and the alerts that the rules make of them.
+
+Everything about one frame is committed to the outbox in one transaction, before anything else
+happens to it; alerts follow in a second one, because they name the events that raised them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edge.events.build import alert_event, face_event
+from edge.events.names import source_of
+from edge.events.payloads import ModelReference
+from edge.pipeline import Followed, Scene
+from edge.polygon import Polygon
+from edge.rules.engine import RuleEngine, Sighting
+from edge.rules.zones import zones_of
+from edge.store.base import Outbox
+from edge.types import Event, EventDraft, Identity, Outcome, Phase
+
+# The roles that have a part in a face event, and in one about a person who shows no face.
+_FACE_ROLES = ("detector", "landmarks", "recogniser")
+_PERSON_ROLES = ("detector", "person")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraView:
+    """One camera as the reporter needs it.
+
+    rules_as: the id under which the site file's rules know it; a replayed file stands in for a
+    configured camera. zones: by id, in fractions of the frame.
+    """
+
+    id: str
+    rules_as: str
+    zones: Mapping[str, Polygon]
+
+
+class Reporter:
+    """Writes what the pipeline sees to the outbox.
+
+    threshold: the recogniser's, stated in every face event; None without one. models: by role.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        node: str,
+        outbox: Outbox,
+        rules: RuleEngine,
+        threshold: float | None,
+        models: Mapping[str, ModelReference],
+        synthetic: bool = False,
+    ) -> None:
+        self._site = site
+        self._node = node
+        self._outbox = outbox
+        self._rules = rules
+        self._threshold = threshold
+        self._face_models = {role: models[role] for role in _FACE_ROLES if role in models}
+        self._person_models = {role: models[role] for role in _PERSON_ROLES if role in models}
+        self._synthetic = synthetic
+        self._told: dict[tuple[str, int], Event] = {}
+
+    def report(self, scene: Scene, camera: CameraView) -> list[Event]:
+        """Commit the events of one scene and the alerts they raise; all of them, in order.
+
+        Raises the outbox's errors; what was committed before stays.
+        """
+        drafts = self._drafts(scene, camera)
+        events = self._commit([draft for _, draft in drafts])
+        sightings = self._sightings(scene, camera, drafts, events)
+        alerts = [
+            alert_event(trigger, rule=raised.rule, severity=raised.severity)
+            for sighting, trigger in sightings
+            for raised in self._rules.observe(sighting)
+        ]
+        return events + self._commit(alerts)
+
+    def _drafts(self, scene: Scene, camera: CameraView) -> list[tuple[Followed, EventDraft]]:
+        drafts = []
+        for followed in scene.active:
+            if followed.track.id in scene.changed:
+                known = (camera.id, followed.track.id) in self._told
+                phase = Phase.UPDATED if known else Phase.STARTED
+                drafts.append((followed, self._draft(followed, phase, scene, camera)))
+        for followed in scene.ended:
+            if (camera.id, followed.track.id) not in self._told:
+                started = self._draft(followed, Phase.STARTED, scene, camera)
+                drafts.append((followed, started))
+            drafts.append((followed, self._draft(followed, Phase.ENDED, scene, camera)))
+        return drafts
+
+    def _draft(
+        self, followed: Followed, phase: Phase, scene: Scene, camera: CameraView
+    ) -> EventDraft:
+        identity = followed.identity
+        assert identity is not None  # changed and ended tracks have one
+        person = identity.outcome is Outcome.PERSON_WITHOUT_FACE
+        return face_event(
+            identity,
+            source=source_of(self._site, self._node, camera.id),
+            time=scene.frame.time,
+            phase=phase,
+            track_id=followed.track.id,
+            track_frames=followed.track.hits,
+            frame_index=scene.frame.index if phase is not Phase.ENDED else followed.track.last_index,
+            frame_size=scene.frame.size,
+            box=followed.track.box,
+            zones=_zones(followed, identity, scene, camera),
+            face_px=followed.face_px,
+            threshold=None if person else self._threshold,
+            models=self._person_models if person else self._face_models,
+            synthetic=self._synthetic,
+        )
+
+    def _commit(self, drafts: Sequence[EventDraft]) -> list[Event]:
+        return self._outbox.append(drafts) if drafts else []
+
+    def _sightings(
+        self,
+        scene: Scene,
+        camera: CameraView,
+        drafts: Sequence[tuple[Followed, EventDraft]],
+        events: Sequence[Event],
+    ) -> list[tuple[Sighting, Event]]:
+        """What the rules are shown: every new event, then everyone else who is in the frame."""
+        found = []
+        spoken = set()
+        for (followed, _), event in zip(drafts, events, strict=True):
+            key = (camera.id, followed.track.id)
+            spoken.add(key)
+            if event.data["phase"] == Phase.ENDED.value:
+                self._told.pop(key, None)
+            else:
+                self._told[key] = event
+            found.append((_sighting(followed, event, scene, camera), event))
+        for followed in scene.active:
+            key = (camera.id, followed.track.id)
+            told = self._told.get(key)
+            if told is not None and key not in spoken:
+                found.append((_sighting(followed, told, scene, camera), told))
+        return found
+
+
+def _sighting(followed: Followed, event: Event, scene: Scene, camera: CameraView) -> Sighting:
+    _, family, name, _ = event.type.split(".")
+    identity = followed.identity
+    assert identity is not None
+    return Sighting(
+        camera=camera.rules_as,
+        event=f"{family}.{name}",
+        trigger=event.id,
+        phase=Phase(event.data["phase"]),
+        time=scene.frame.time,
+        person=identity.person,
+        track_id=followed.track.id,
+        zones=_zones(followed, identity, scene, camera),
+    )
+
+
+def _zones(
+    followed: Followed, identity: Identity, scene: Scene, camera: CameraView
+) -> tuple[str, ...]:
+    person = identity.outcome is Outcome.PERSON_WITHOUT_FACE
+    kind = "person" if person else "face"
+    return zones_of(followed.track.box, scene.frame.size, camera.zones, kind=kind)
