@@ -76,7 +76,7 @@ def field_problems(error: ValidationError) -> list[Problem]:
             expected, found = "a known key", f"the key {str(place[-1])!r}"
             remedy = did_you_mean(str(place[-1]), known)
         else:
-            expected = _EXPECTED[kind].format_map(context)
+            expected = _EXPECTED.get(kind, detail["msg"]).format_map(context)
             if kind == "missing":
                 found = "nothing"
             if place in (("cameras",), ("rules",)):

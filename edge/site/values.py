@@ -81,7 +81,10 @@ def _parsed(
         try:
             return parse(value, info)
         except UsageError as exc:
-            # The cause may quote a source with its password.
+            # A URL that slipped in here may hold a password: neither its words nor the cause may
+            # quote it. Sources mask their own.
+            if "://" in value and kind is not SourceAddress:
+                raise refusal(exc.expected) from None
             raise refusal(exc.expected, found=exc.found, remedy=exc.remedy) from None
 
     return BeforeValidator(check)
