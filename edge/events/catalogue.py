@@ -1,0 +1,50 @@
+"""Every event there is: family, name, payload and what it means.
+
+Families that nothing emits yet are not here; a consumer need not know them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge.events.names import type_of
+from edge.events.payloads import AlertPayload, FacePayload, Numbered, SystemPayload
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One kind of event. payload: the type of its data."""
+
+    family: str
+    name: str
+    payload: type[Numbered]
+    description: str
+
+    @property
+    def type(self) -> str:
+        """Its CloudEvents type."""
+        return type_of(self.family, self.name)
+
+
+EVENTS: tuple[EventKind, ...] = (
+    EventKind("alert", "raised", AlertPayload, "A rule matched an event."),
+    EventKind(
+        "face", "recognised", FacePayload, "A followed face is held to be an enrolled person."
+    ),
+    EventKind("face", "unknown", FacePayload, "A followed face is nobody who is enrolled."),
+    EventKind(
+        "face", "low_quality", FacePayload, "A followed face was never seen well enough to compare."
+    ),
+    EventKind(
+        "face", "person_without_face", FacePayload, "A followed person does not show their face."
+    ),
+    EventKind("system", "camera_lost", SystemPayload, "A camera's stream is gone."),
+    EventKind("system", "camera_recovered", SystemPayload, "A camera's stream is back."),
+    EventKind("system", "degraded", SystemPayload, "The device works, but not as it was set up."),
+    EventKind(
+        "system", "engine_building", SystemPayload, "An engine is being built for this device."
+    ),
+    EventKind("system", "outbox_dropped", SystemPayload, "Events were dropped, for want of room."),
+    EventKind("system", "started", SystemPayload, "The daemon started."),
+    EventKind("system", "stopped", SystemPayload, "The daemon stopped in good order."),
+)

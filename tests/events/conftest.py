@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.events.build import face_event
+from edge.events.payloads import ModelReference
+from edge.types import Event, EventDraft, Identity, Outcome, Phase
+
+Drafter = Callable[..., EventDraft]
+Committer = Callable[..., Event]
+
+RECOGNISED = Identity(Outcome.RECOGNISED, "a", 0.71, 0.33, 0.82)
+
+
+@pytest.fixture
+def face() -> Drafter:
+    """A draft of the face event of the contract, with whatever else is given."""
+
+    def make(identity: Identity = RECOGNISED, **changes: Any) -> EventDraft:
+        settings: dict[str, Any] = {
+            "source": "edgewarden/hq/gate-01/door",
+            "time": 1795255200.123,
+            "phase": Phase.STARTED,
+            "track_id": 17,
+            "track_frames": 40,
+            "frame_index": 230,
+            "frame_size": (640, 480),
+            "box": np.array([310.04, 88.46, 371.2, 160], np.float32),
+            "zones": [],
+            "face_px": 61.16,
+            "threshold": 0.49,
+            "models": {
+                "detector": ModelReference(bundle="yunet-n", variant="fp32", sha256="a" * 64)
+            },
+        }
+        return face_event(identity, **{**settings, **changes})
+
+    return make
+
+
+@pytest.fixture
+def committed() -> Committer:
+    """What an outbox makes of a draft, as its first event."""
+
+    def make(draft: EventDraft, *, sequence: int = 42, node_sequence: int = 97) -> Event:
+        return Event(
+            "019be1c7-6a3b-7123-8123-0123456789ab",
+            draft.source,
+            draft.type,
+            draft.subject,
+            draft.time,
+            {"sequence": sequence, "node_sequence": node_sequence, **draft.data},
+        )
+
+    return make
