@@ -71,9 +71,7 @@ def open_bundles(paths: ModelPaths) -> dict[str, Bundle]:
 
 
 @contextmanager
-def load_models(
-    site: Site, *, settings: SessionSettings | None = None
-) -> Iterator[LoadedModels]:
+def load_models(site: Site, *, settings: SessionSettings | None = None) -> Iterator[LoadedModels]:
     """The site's models, verified, loaded and held against their golden outputs; released at exit.
 
     Raises what ``open_bundles`` raises, ModelError where a model does not load or does not give

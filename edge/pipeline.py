@@ -305,4 +305,3 @@ def _holds(person: FloatArray, face: FloatArray) -> bool:
 
 def _shorter_side(box: FloatArray) -> float:
     return float(min(box[2] - box[0], box[3] - box[1]))
-

@@ -107,7 +107,9 @@ class Reporter:
             phase=phase,
             track_id=followed.track.id,
             track_frames=followed.track.hits,
-            frame_index=scene.frame.index if phase is not Phase.ENDED else followed.track.last_index,
+            frame_index=scene.frame.index
+            if phase is not Phase.ENDED
+            else followed.track.last_index,
             frame_size=scene.frame.size,
             box=followed.track.box,
             zones=_zones(followed, identity, scene, camera),

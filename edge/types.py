@@ -164,6 +164,15 @@ class Match:
     margin: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """A match needs similarity ≥ threshold and margin ≥ margin. source: who set the threshold."""
+
+    threshold: float
+    margin: float
+    source: str = "stated"
+
+
 class Outcome(str, Enum):
     """What recognition says of a track; the value is the event name."""
 

@@ -27,8 +27,11 @@ def _configure(parser: ArgumentParser) -> None:
     )
     sub.add_argument("events", type=Path, metavar="EVENTS", help="what replay --events wrote")
     sub.add_argument(
-        "--truth", type=Path, required=True, metavar="CSV", help="columns file,person; a clip "
-        "without a person shows no face at all",
+        "--truth",
+        type=Path,
+        required=True,
+        metavar="CSV",
+        help="columns file,person; a clip without a person shows no face at all",
     )
     sub.add_argument(
         "--enrolled", required=True, metavar="ID,ID", help="the people who are in the gallery"
@@ -70,7 +73,10 @@ def summary(report: Report, events: Sequence[Event]) -> dict[str, object]:
     margins = [
         verdict.unit.margin
         for verdict in report.verdicts
-        if verdict.right and verdict.unit and verdict.unit.person and verdict.unit.margin is not None
+        if verdict.right
+        and verdict.unit
+        and verdict.unit.person
+        and verdict.unit.margin is not None
     ]
     return {
         "units": len(report.verdicts),
@@ -94,9 +100,7 @@ def render(report: Report, events: Sequence[Event]) -> str:
     """A report for people: one row a unit, then the figures."""
     rows = [_row(verdict) for verdict in report.verdicts]
     headings = ["clip", "expected", "found", "similarity", "frames", "face px", ""]
-    figures = [
-        [name.replace("_", " "), value] for name, value in summary(report, events).items()
-    ]
+    figures = [[name.replace("_", " "), value] for name, value in summary(report, events).items()]
     return "\n\n".join([table(headings, rows), table(["", "value"], figures)])
 
 

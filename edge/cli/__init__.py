@@ -14,7 +14,6 @@ from edge.config import read_environment
 from edge.errors import EdgewardenError
 
 
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 success, 1 failed while running, 2 bad input."""
     arguments = sys.argv[1:] if argv is None else list(argv)

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 def _configure(parser: ArgumentParser) -> None:
     kinds = parser.add_subparsers(metavar="ACTION", required=True)
-    _configure_new(
-        subcommand(kinds, "new", _new, "make a bundle from an ONNX file and a template")
-    )
+    _configure_new(subcommand(kinds, "new", _new, "make a bundle from an ONNX file and a template"))
     for name, run, text in (
         ("show", _show, "print what a bundle says of itself"),
         ("verify", _verify, "check signature, files and golden outputs on this machine"),
@@ -51,8 +49,13 @@ def _configure_new(parser: ArgumentParser) -> None:
         "outputs and writes a bundle. Nothing is written when anything does not fit."
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="an ONNX file")
-    parser.add_argument("--template", required=True, choices=sorted(TEMPLATES), metavar="TEMPLATE",
-                        help=f"the family of the model: {', '.join(sorted(TEMPLATES))}")
+    parser.add_argument(
+        "--template",
+        required=True,
+        choices=sorted(TEMPLATES),
+        metavar="TEMPLATE",
+        help=f"the family of the model: {', '.join(sorted(TEMPLATES))}",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="a new folder")
     parser.add_argument("--name", help="id of the bundle (default: the folder's name)")
     parser.add_argument("--version", default="1", help="of the model (default: %(default)s)")

@@ -49,8 +49,10 @@ def _run(arguments: Namespace) -> int:
         ]
         with open_gallery(site) as store:
             enrolled = enroller.enrol(person, faces, store)
-    rows = [[face.source, len(c.frames), face.quality]
-            for face, (_, c) in zip(enrolled.faces, faces, strict=True)]
+    rows = [
+        [face.source, len(c.frames), face.quality]
+        for face, (_, c) in zip(enrolled.faces, faces, strict=True)
+    ]
     if arguments.json:
         keys = ("source", "frames", "quality")
         sources = [dict(zip(keys, row, strict=True)) for row in rows]

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 def _configure(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="a video, an image or a folder of images"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a video, an image or a folder of images",
     )
     parser.add_argument("--config", type=Path, required=True, metavar="SITE", help="the site file")
     parser.add_argument(

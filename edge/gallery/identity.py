@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from edge.types import FaceQuality, Identity, Match, OperatingPoint, Outcome
 
-from edge.types import FaceQuality, Identity, Match, Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class OperatingPoint:
-    """A match needs similarity ≥ threshold and margin ≥ margin."""
-
-    threshold: float
-    margin: float
+# Float32 cosines that differ by less are equal: naming either person would be a toss of a coin.
+_RESOLUTION = 1e-6
 
 
 def judge(match: Match, point: OperatingPoint, quality: float) -> Identity:
@@ -21,12 +14,10 @@ def judge(match: Match, point: OperatingPoint, quality: float) -> Identity:
         return Identity(Outcome.UNKNOWN, quality=quality, reason="nobody is enrolled")
     if match.similarity < point.threshold:
         reason = "similarity below the threshold"
-    elif match.margin < point.margin:
+    elif match.margin < max(point.margin, _RESOLUTION):
         reason = "two enrolled people are too close"
     else:
-        return Identity(
-            Outcome.RECOGNISED, match.person, match.similarity, match.margin, quality
-        )
+        return Identity(Outcome.RECOGNISED, match.person, match.similarity, match.margin, quality)
     return Identity(
         Outcome.UNKNOWN,
         similarity=match.similarity,
@@ -36,29 +27,25 @@ def judge(match: Match, point: OperatingPoint, quality: float) -> Identity:
     )
 
 
-def low_quality(best: FaceQuality | None, *, min_face_px: float, shots: int) -> Identity:
-    """The identity of a track without enough good views, saying what was wrong with the best."""
-    if best is None:
-        reason = f"only {shots} good views" if shots else "no clear view of the face"
-        return Identity(Outcome.LOW_QUALITY, reason=reason)
-    if best.face_px < min_face_px:
-        reason = f"face of {best.face_px:.0f} px is smaller than {min_face_px:.0f} px"
-    else:
-        faults = {
-            "face too small": best.size,
-            "face blurred": best.sharpness,
-            "face turned away": best.frontality,
-            "detector unsure": best.detector,
-        }
-        reason = min(faults, key=lambda fault: faults[fault])
-    return Identity(Outcome.LOW_QUALITY, quality=best.score, reason=reason)
+def fault_of(quality: FaceQuality, *, min_face_px: float) -> str:
+    """What is most wrong with a view, in a few words."""
+    if quality.face_px < min_face_px:
+        return f"face of {quality.face_px:.0f} px is smaller than {min_face_px:.0f} px"
+    faults = {
+        "face too small": quality.size,
+        "face blurred": quality.sharpness,
+        "face turned away": quality.frontality,
+        "detector unsure": quality.detector,
+    }
+    return min(faults, key=lambda fault: faults[fault])
 
 
 class IdentityKeeper:
     """Holds the published identity of one track and changes it only on repeated evidence.
 
-    The first judgement stands at once. Another one takes its place only after ``confirm``
-    judgements in a row that agree with each other, so that one odd view changes nothing.
+    The first judgement stands at once, and so does the first one after ``low_quality``, which is no
+    judgement of who it is. Another one takes its place only after ``confirm`` judgements in a row
+    that agree with each other, so that one odd view changes nothing.
     """
 
     def __init__(self, *, confirm: int = 3) -> None:
@@ -70,30 +57,19 @@ class IdentityKeeper:
     def consider(self, judged: Identity) -> bool:
         """Take in one judgement; True where the published outcome or person has changed."""
         held = self.current
-        if held is None or held.outcome is Outcome.LOW_QUALITY:
-            changed = held is None or judged.outcome is not Outcome.LOW_QUALITY
-            self._settle(judged)
-            return changed
-        if _key(judged) == _key(held):
-            self._settle(judged)  # same identity, fresher numbers
-            return False
+        if held is None or held.outcome is Outcome.LOW_QUALITY or _key(judged) == _key(held):
+            return self.conclude(judged)  # where it is the same identity, with fresher numbers
         self._votes = self._votes + 1 if _key(judged) == self._rival else 1
         self._rival = _key(judged)
-        if self._votes < self._confirm:
-            return False
-        self._settle(judged)
-        return True
+        return self._votes >= self._confirm and self.conclude(judged)
 
     def conclude(self, judged: Identity) -> bool:
-        """Take the judgement over everything seen as final; True where it changes the identity."""
+        """Take the judgement as it is; True where the published outcome or person has changed."""
         changed = self.current is None or _key(judged) != _key(self.current)
-        self._settle(judged)
-        return changed
-
-    def _settle(self, judged: Identity) -> None:
         self.current = judged
         self._rival = None
         self._votes = 0
+        return changed
 
 
 def _key(identity: Identity) -> tuple[Outcome, str | None]:

@@ -14,15 +14,16 @@ class Gallery:
     """Enrolled templates of one embedding space, ready to be searched.
 
     A person's similarity is the best cosine to any of that person's templates. Immutable: a changed
-    gallery is a new object, so that a running search never sees half a change.
+    gallery is a new object, so that a running search never sees half a change. The order in which
+    templates are given makes no difference, not even in the last digit.
 
     Raises GalleryError where a template is of another space.
     """
 
     def __init__(self, templates: Iterable[Template], space: str) -> None:
-        kept = sorted(templates, key=lambda template: template.person)
+        kept = sorted(templates, key=lambda t: (t.person, t.embedding.vector.tobytes()))
         for template in kept:
-            self._check(template.embedding.space, space)
+            _require_space(template.embedding.space, space)
         self.space = space
         self._people = sorted({template.person for template in kept})
         self._vectors: FloatArray = np.asarray(
@@ -38,33 +39,44 @@ class Gallery:
 
     def similarities(self, embedding: Embedding) -> dict[str, float]:
         """Cosine to each person, by id. Raises GalleryError for an embedding of another space."""
-        self._check(embedding.space, self.space)
-        if not self._people:
-            return {}
-        cosines = self._vectors @ embedding.vector
-        best = np.maximum.reduceat(cosines, self._starts)
-        return {
-            person: float(value) for person, value in zip(self._people, best, strict=True)
-        }
+        best = self._best(embedding)
+        return dict(zip(self._people, best.tolist(), strict=True))
 
     def match(self, embedding: Embedding) -> Match:
-        """The nearest person and the margin to the second.
+        """The nearest person and the margin to the second; of equally near ones the first by id.
 
         Raises GalleryError for an embedding of another space.
         """
-        ranked = sorted(self.similarities(embedding).items(), key=lambda item: -item[1])
-        if not ranked:
+        best = self._best(embedding)
+        if not len(best):
             return Match(None, None, None)
-        person, similarity = ranked[0]
-        second = ranked[1][1] if len(ranked) > 1 else 0.0
-        return Match(person, similarity, similarity - second)
+        nearest = int(best.argmax())
+        similarity = float(best[nearest])
+        others = np.delete(best, nearest)
+        second = float(others.max()) if len(others) else 0.0
+        return Match(self._people[nearest], similarity, similarity - second)
 
-    @staticmethod
-    def _check(found: str, expected: str) -> None:
-        if found != expected:
-            raise GalleryError(
-                "embeddings of two different models cannot be compared",
-                expected=f"embedding space {expected[:12]}",
-                found=found[:12],
-                remedy="Enrol these people again with the recogniser that is in use now.",
-            )
+    def _best(self, embedding: Embedding) -> FloatArray:
+        """Cosine to each person: float32 ``[P]``, in the order of ``people``."""
+        _require_space(embedding.space, self.space)
+        if not self._people:
+            return np.zeros(0, np.float32)
+        cosines = np.clip(self._vectors @ embedding.vector, -1, 1)
+        best: FloatArray = np.maximum.reduceat(cosines, self._starts)
+        return best
+
+
+def cosine(a: Embedding, b: Embedding) -> float:
+    """Cosine of two embeddings, -1..1. Raises GalleryError where they are of two spaces."""
+    _require_space(b.space, a.space)
+    return float(np.clip(a.vector @ b.vector, -1, 1))
+
+
+def _require_space(found: str, expected: str) -> None:
+    if found != expected:
+        raise GalleryError(
+            "embeddings of two different models cannot be compared",
+            expected=f"embedding space {expected[:12]}",
+            found=found[:12],
+            remedy="Enrol these people again with the recogniser that is in use now.",
+        )

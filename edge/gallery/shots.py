@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from edge.types import ByteImage, Embedding, FaceQuality
 
@@ -22,7 +21,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A view that was embedded."""
+    """A view that was embedded. quality: above 0."""
 
     frame_index: int
     quality: float
@@ -33,10 +32,13 @@ class Shot:
 class ShotSettings:
     """Which views of a track are worth an embedding. Spans are counted in frame indices.
 
-    keep: shots that are fused. first_every, then_every: a window this long gives at most one view,
-    its best; the short one holds until ``enough`` shots are there. expire: a shot older than this
-    no longer counts, so that an identity can follow a track that has changed hands.
-    min_quality, min_face_px: a view below either is never embedded.
+    keep: shots that are kept. enough: shots that agree with each other before anything is said.
+    first_every, then_every: a window this long gives at most one view, its best; the short one
+    holds until there are ``enough``. expire: a shot older than this goes as soon as ``enough``
+    newer ones agree, so that an identity can follow a track that has changed hands, and is not lost
+    while its owner looks away. min_quality, min_face_px: a view below either is never embedded.
+
+    Raises ValueError where nothing could ever be enough, or a view could weigh nothing.
     """
 
     keep: int = 8
@@ -47,13 +49,27 @@ class ShotSettings:
     min_quality: float = 0.3
     min_face_px: float = 32.0
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.enough <= self.keep:
+            raise ValueError(f"expected 1 <= enough <= keep, found {self.enough} and {self.keep}")
+        if min(self.first_every, self.then_every, self.expire) < 1:
+            raise ValueError("expected first_every, then_every and expire of 1 or more")
+        if not 0 < self.min_quality <= 1:
+            raise ValueError(f"expected min_quality in 0..1 and above 0, found {self.min_quality}")
+
 
 class ShotBook:
-    """Chooses the views of one track that get embedded, and keeps the best."""
+    """Chooses the views of one track that get embedded, and keeps the best.
 
-    def __init__(self, settings: ShotSettings) -> None:
+    level: two views whose cosine is this or more are held to show one face.
+    rejected: the quality of the best view that was not good enough.
+    """
+
+    def __init__(self, settings: ShotSettings, *, level: float) -> None:
         self._settings = settings
+        self._level = level
         self._shots: list[Shot] = []
+        self._agreeing: list[Shot] = []
         self._waiting: View | None = None
         self._window_start: int | None = None
         self.rejected: FaceQuality | None = None
@@ -61,46 +77,65 @@ class ShotBook:
     def __len__(self) -> int:
         return len(self._shots)
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether enough shots agree with each other to say who this is."""
+        return len(self._agreeing) >= self._settings.enough
+
     def offer(self, view: View) -> View | None:
-        """Show the book a view of this frame; a view that should be embedded now comes back."""
+        """Show the book a view of this frame; a view that should be embedded now comes back.
+
+        Where frames are skipped it may be the best view of the window before this frame's.
+        """
+        chosen = None
+        if self._window_start is not None and self._ends_before(view.frame_index):
+            chosen = self._close_window()
         if self._window_start is None:
             self._window_start = view.frame_index
-        if self._usable(view.quality):
-            if self._waiting is None or view.quality.score > self._waiting.quality.score:
-                self._waiting = view
-        elif self.rejected is None or view.quality.score > self.rejected.score:
-            self.rejected = view.quality
-        return self._close_window(view.frame_index)
+        self._consider(view)
+        if chosen is None and self._ends_before(view.frame_index + 1):
+            chosen = self._close_window()
+        return chosen
 
     def last_view(self) -> View | None:
-        """The view still waiting when its track ends, where the book has too few without it."""
+        """The view still waiting when its track ends, where there is not enough without it."""
         waiting, self._waiting = self._waiting, None
-        return waiting if len(self._shots) < self._settings.enough else None
+        return None if self.is_enough else waiting
 
     def add(self, shot: Shot) -> None:
-        """Keep an embedded view, dropping the worst or those that are too old."""
+        """Keep an embedded view, and drop the worst or those that are too old."""
         oldest = shot.frame_index - self._settings.expire
-        self._shots = [kept for kept in self._shots if kept.frame_index >= oldest]
-        self._shots.append(shot)
-        self._shots.sort(key=lambda kept: -kept.quality)
-        del self._shots[self._settings.keep :]
+        ranked = sorted(
+            [*self._shots, shot], key=lambda kept: (kept.frame_index < oldest, -kept.quality)
+        )
+        fresh = [kept for kept in ranked if kept.frame_index >= oldest]
+        settled = len(agreeing(fresh, self._level)) >= self._settings.enough
+        self._shots = (fresh if settled else ranked)[: self._settings.keep]
+        self._agreeing = agreeing(self._shots, self._level)
 
     def fused(self) -> tuple[Embedding, float] | None:
-        """The shots as one embedding, weighted by quality, and their mean quality; None of none."""
-        return fuse(self._shots)
+        """The shots that agree as one embedding, and their mean quality; None without shots."""
+        return fuse(self._agreeing) if self._agreeing else None
 
-    def _usable(self, quality: FaceQuality) -> bool:
-        return (
+    def _consider(self, view: View) -> None:
+        quality = view.quality
+        if (
             quality.score >= self._settings.min_quality
             and quality.face_px >= self._settings.min_face_px
-        )
+        ):
+            if self._waiting is None or quality.score > self._waiting.quality.score:
+                self._waiting = view
+        elif self.rejected is None or quality.score > self.rejected.score:
+            self.rejected = quality
 
-    def _close_window(self, frame_index: int) -> View | None:
+    def _ends_before(self, frame_index: int) -> bool:
+        """Whether the open window is over before the frame of this index."""
         assert self._window_start is not None
-        few = len(self._shots) < self._settings.enough
-        length = self._settings.first_every if few else self._settings.then_every
-        if frame_index - self._window_start + 1 < length:
-            return None
+        settings = self._settings
+        length = settings.then_every if self.is_enough else settings.first_every
+        return frame_index - self._window_start >= length
+
+    def _close_window(self) -> View | None:
         self._window_start = None
         chosen, self._waiting = self._waiting, None
         return chosen if chosen is not None and self._improves(chosen) else None
@@ -113,21 +148,30 @@ class ShotBook:
         return stale or view.quality.score > self._shots[-1].quality
 
 
-def fuse(shots: Sequence[Shot]) -> tuple[Embedding, float] | None:
-    """Mean of the embeddings weighted by quality, at unit length, and the mean quality.
+def agreeing(shots: Sequence[Shot], level: float) -> list[Shot]:
+    """The largest group of shots with a cosine of ``level`` or more to one of them, its centre.
 
-    None without shots, or where they cancel out.
+    Without it a hand before the face, or the second owner of a track, would be mixed into the
+    fused vector, and the mean of two faces is more like everybody than either of them. Of groups
+    of one size the one of higher quality counts, then the one whose centre comes first.
     """
     if not shots:
-        return None
-    weights = np.asarray([shot.quality for shot in shots], np.float32)
+        return []
+    vectors = np.stack([shot.embedding.vector for shot in shots])
+    near = vectors @ vectors.T >= level
+    np.fill_diagonal(near, True)
+    sizes = near.sum(axis=1).tolist()
+    weights = (near @ np.asarray([shot.quality for shot in shots])).tolist()
+    centre = max(range(len(shots)), key=lambda row: (sizes[row], weights[row]))
+    return [shot for shot, is_near in zip(shots, near[centre], strict=True) if is_near]
+
+
+def fuse(shots: Sequence[Shot]) -> tuple[Embedding, float]:
+    """Mean of the embeddings weighted by quality, at unit length, and the mean quality.
+
+    shots: one or more that agree, so that they cannot cancel out.
+    """
+    weights = np.asarray([shot.quality for shot in shots], np.float64)
     mean = weights @ np.stack([shot.embedding.vector for shot in shots])
-    norm = float(np.linalg.norm(mean))
-    if norm < 1e-6:
-        return None
-    return Embedding(_unit(mean, norm), shots[0].embedding.space), float(weights.mean())
-
-
-def _unit(vector: ArrayLike, norm: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    unit: np.ndarray[tuple[int], np.dtype[np.float32]] = np.asarray(vector, np.float32) / norm
-    return unit
+    unit = (mean / np.linalg.norm(mean)).astype(np.float32)
+    return Embedding(unit, shots[0].embedding.space), float(weights.mean())

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edge.gallery.identity import IdentityKeeper, OperatingPoint, judge, low_quality
+from edge.gallery.identity import IdentityKeeper, fault_of, judge
 from edge.gallery.matcher import Gallery
 from edge.gallery.shots import Shot, ShotBook, ShotSettings, View
-from edge.types import Embedding, Identity, Outcome
+from edge.types import Embedding, Identity, OperatingPoint, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognitionSettings:
     """How a track comes to an identity.
 
-    confirm: judgements in a row that it takes to change one. patience: sightings without a single
-    good view after which a track is published as low_quality.
+    confirm: judgements in a row that it takes to change one. patience: sightings without enough
+    good views after which a track is published as low_quality.
+
+    A track that passes from one person to another, whose every window then has a good view, is
+    published as the second one at most ``shots.expire + (shots.enough + confirm) ·
+    shots.then_every`` frames later.
     """
 
     shots: ShotSettings = field(default_factory=ShotSettings)
@@ -26,7 +30,7 @@ class RecognitionSettings:
 class FaceSubject:
     """The recognition of one track from its first view to its end.
 
-    gallery: None where faces are only followed, not recognised.
+    gallery and point: None where faces are only followed, not recognised.
     """
 
     def __init__(
@@ -38,19 +42,22 @@ class FaceSubject:
         self._settings = settings
         self._point = point
         self._gallery = gallery
-        self._book = ShotBook(settings.shots)
+        self._book = ShotBook(settings.shots, level=point.threshold if point else 0.0)
         self._keeper = IdentityKeeper(confirm=settings.confirm)
-        self._views = 0
+        self._sightings = 0
 
     @property
     def identity(self) -> Identity | None:
         """Who this is held to be now; None until something can be said."""
         return self._keeper.current
 
-    def look(self, view: View) -> View | None:
-        """Show one view; the view that should be embedded now comes back, if any."""
-        self._views += 1
-        return self._book.offer(view)
+    def look(self, view: View | None) -> View | None:
+        """Show one sighting; the view that should be embedded now comes back, if any.
+
+        view: None where the face was seen but cannot be aligned.
+        """
+        self._sightings += 1
+        return None if view is None else self._book.offer(view)
 
     def learn(self, view: View, embedding: Embedding) -> None:
         """Add the embedding of a view that ``look`` or ``last_view`` gave back."""
@@ -65,8 +72,8 @@ class FaceSubject:
 
         Call it once after each ``learn``, and while there is no identity: every call is a vote.
         """
-        hopeless = self._views >= self._settings.patience and not len(self._book)
-        if self._gallery is None or hopeless or len(self._book) >= self._settings.shots.enough:
+        hopeless = self.identity is None and self._sightings >= self._settings.patience
+        if self._gallery is None or hopeless or self._book.is_enough:
             return self._keeper.consider(self._judge())
         return False
 
@@ -82,11 +89,22 @@ class FaceSubject:
         if self._gallery is None or self._point is None:
             return Identity(Outcome.UNKNOWN, reason="no recogniser is configured")
         fused = self._book.fused()
-        enough = len(self._book) >= self._settings.shots.enough
-        if fused is None or not enough:
-            return low_quality(
-                self._book.rejected if not len(self._book) else None,
-                min_face_px=self._settings.shots.min_face_px,
-                shots=len(self._book),
-            )
+        if fused is None:
+            rejected = self._book.rejected
+            quality = None if rejected is None else rejected.score
+            return Identity(Outcome.LOW_QUALITY, quality=quality, reason=self._shortcoming())
+        if not self._book.is_enough:
+            return Identity(Outcome.LOW_QUALITY, quality=fused[1], reason=self._shortcoming())
         return judge(self._gallery.match(fused[0]), self._point, fused[1])
+
+    def _shortcoming(self) -> str:
+        """Why the views seen so far do not say who this is."""
+        rejected, shots = self._book.rejected, self._settings.shots
+        fault = fault_of(rejected, min_face_px=shots.min_face_px) if rejected else ""
+        good = len(self._book)
+        if good >= shots.enough:
+            return "the views do not agree with each other"
+        if good:
+            few = f"only {good} of {shots.enough} good views"
+            return f"{few}; the next best: {fault}" if fault else few
+        return fault or "no landmarks to align the face by"

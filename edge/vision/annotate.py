@@ -61,6 +61,19 @@ def annotate(
     return canvas
 
 
+def fit_canvas(picture: ByteImage, size: tuple[int, int]) -> ByteImage:
+    """The picture at ``size`` (width, height), proportions kept, black around it."""
+    height, width = picture.shape[:2]
+    if (width, height) == size:
+        return picture
+    factor = min(size[0] / width, size[1] / height)
+    inner = (max(1, round(width * factor)), max(1, round(height * factor)))
+    canvas: ByteImage = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(picture, inner)
+    return canvas
+
+
 def _draw(canvas: ByteImage, mark: Mark, scale: float) -> None:
     colour = _COLOURS[mark.identity.outcome if mark.identity else None]
     x1, y1, x2, y2 = (round(float(side)) for side in mark.box)

@@ -1,0 +1,218 @@
+"""``edgewarden demo``: the whole way from models and clips to judged identities, step by step.
+
+It runs the same commands that a user would, and prints each before it runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import shlex
+import shutil
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge.cli.command import Command
+from edge.errors import EdgewardenError, UsageError
+from edge.ids import fit_id
+
+_DETECTOR = "yunet_n_dynamic.onnx"
+_RECOGNISER = "face-reidentification-retail-0095.onnx"
+_ENROLLED = 2
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "models",
+        nargs="?",
+        type=Path,
+        metavar="MODELS",
+        help=f"a folder with {_DETECTOR} and {_RECOGNISER}",
+    )
+    parser.add_argument(
+        "clips",
+        nargs="?",
+        type=Path,
+        metavar="CLIPS",
+        help="a folder of videos with one CSV, columns file,person, that says who is in which",
+    )
+    parser.add_argument(
+        "--detector",
+        action="append",
+        metavar="FILE",
+        help=f"a YuNet file of MODELS; several are run one after the other (default: {_DETECTOR})",
+    )
+    parser.add_argument(
+        "--nobody", action="append", default=[], metavar="CLIP", help="a clip without any face"
+    )
+    parser.add_argument("--unsigned", action="store_true", help="use bundles without signatures")
+    parser.add_argument(
+        "--twice", action="store_true", help="replay twice and compare the events but for their ids"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="(default: %(default)s)"
+    )
+
+
+def _run(arguments: Namespace) -> int:
+    models, clips = _folders(arguments)
+    people = _people(clips)
+    for detector in arguments.detector or [_DETECTOR]:
+        run = _Demo(models, clips, arguments.out / Path(detector).stem, detector)
+        run.prepare(signed=not arguments.unsigned)
+        run.enrol(people)
+        events = run.replay(people, arguments.nobody)
+        if arguments.twice:
+            run.compare(events, run.replay(people, arguments.nobody, name="again"))
+        run.judge(events, people, arguments.nobody)
+    return 0
+
+
+class _Demo:
+    def __init__(self, models: Path, clips: Path, out: Path, detector: str) -> None:
+        self._models = models
+        self._clips = clips
+        self._out = out
+        self._detector = detector
+        self._site = out / "site.toml"
+        self._known: dict[str, str] = {}
+
+    def prepare(self, *, signed: bool) -> None:
+        """Make the bundles, the keys and the site file, in a folder of their own."""
+        shutil.rmtree(self._out, ignore_errors=True)
+        self._out.mkdir(parents=True)
+        bundles = self._out / "bundles"
+        bundles.mkdir()
+        _step(
+            "bundle", "new", self._models / self._detector, "--template", "yunet",
+            "--out", bundles / "yunet-n", "--license", "Apache-2.0",
+        )  # fmt: skip
+        _step(
+            "bundle", "new", self._models / _RECOGNISER, "--template", "reid-0095",
+            "--out", bundles / "reid-0095", "--license", "Apache-2.0",
+        )  # fmt: skip
+        if signed:
+            key = self._out / "release"
+            _step("bundle", "keygen", key)
+            _step(
+                "bundle", "sign", bundles / "yunet-n", bundles / "reid-0095", "--key", f"{key}.key"
+            )
+        trust = 'trusted_keys = ["release.pub"]' if signed else "require_signed = false"
+        self._site.write_text(
+            '[site]\nid = "demo"\nnode = "laptop"\nstate_dir = "state"\ncache_dir = "cache"\n\n'
+            '[models]\ndetector = "bundles/yunet-n"\nrecogniser = "bundles/reid-0095"\n'
+            f"{trust}\n\n"
+            '[[rules]]\nid = "stranger"\non = ["face.unknown"]\nseverity = "warning"\n'
+        )
+
+    def enrol(self, people: dict[str, list[str]]) -> None:
+        """Enrol the first people of the list, each from their first clip."""
+        for person in list(people)[:_ENROLLED]:
+            clip = people[person][0]
+            self._known[person] = clip
+            _step(
+                "enrol", person, self._clips / clip, "--config", self._site,
+                "--consent", "shown in a public sample video",
+            )  # fmt: skip
+
+    def replay(
+        self, people: dict[str, list[str]], nobody: Sequence[str], *, name: str = "events"
+    ) -> Path:
+        """Replay every other clip; returns the file of events."""
+        events = self._out / f"{name}.jsonl"
+        used = set(self._known.values())
+        clips = [clip for listed in people.values() for clip in listed if clip not in used]
+        annotate = [] if name == "again" else ["--annotate", self._out / "seen.mp4"]
+        files = [self._clips / clip for clip in [*sorted(clips), *nobody]]
+        _step("replay", *files, "--config", self._site, "--events", events, *annotate)
+        return events
+
+    def compare(self, first: Path, second: Path) -> None:
+        """Say whether two replays gave the same events but for their ids."""
+        from edge.events.cloudevents import without_ids
+
+        a, b = (
+            [without_ids(line) for line in path.read_bytes().splitlines()]
+            for path in (first, second)
+        )
+        if a != b:
+            raise EdgewardenError("two replays of the same clips gave different events")
+        print(f"two replays, {len(a)} events each: identical but for their ids")
+
+    def judge(self, events: Path, people: dict[str, list[str]], nobody: Sequence[str]) -> None:
+        """Hold the events against the list of who is in which clip."""
+        truth = self._out / "truth.csv"
+        used = set(self._known.values())
+        with truth.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["file", "person"])
+            rows.writerows(
+                [clip, person]
+                for person, listed in people.items()
+                for clip in listed
+                if clip not in used
+            )
+            rows.writerows([clip, ""] for clip in nobody)
+        _step(
+            "evaluate", "identification", events, "--truth", truth,
+            "--enrolled", ",".join(self._known),
+        )  # fmt: skip
+        print(f"\nEverything is in {self._out}: seen-*.mp4 shows what was seen.")
+
+
+def _step(*words: object) -> None:
+    """Print one command and run it; raises EdgewardenError where it fails."""
+    from edge.cli import main
+
+    arguments = [str(word) for word in words]
+    shown = shlex.join(arguments)
+    print(f"\n$ edgewarden {shown if len(shown) < 300 else shown[:297] + '...'}", flush=True)
+    code = main(arguments)
+    if code != 0:
+        raise EdgewardenError(f"edgewarden {arguments[0]} ended with exit code {code}")
+
+
+def _folders(arguments: Namespace) -> tuple[Path, Path]:
+    if arguments.models is None or arguments.clips is None:
+        raise UsageError(
+            "no reference models are bundled yet",
+            expected="two folders: edgewarden demo MODELS CLIPS",
+            found="none" if arguments.models is None else "only MODELS",
+            remedy=f"MODELS needs {_DETECTOR} and {_RECOGNISER}; CLIPS needs videos and a CSV with "
+            "columns file,person.",
+        )
+    wanted = [*(arguments.detector or [_DETECTOR]), _RECOGNISER]
+    missing = [str(arguments.models / name) for name in wanted]
+    missing += [str(arguments.clips / name) for name in arguments.nobody]
+    missing = [path for path in missing if not Path(path).is_file()]
+    if missing:
+        raise UsageError("the demo lacks files", expected=", ".join(missing), found="not there")
+    return arguments.models, arguments.clips
+
+
+def _people(clips: Path) -> dict[str, list[str]]:
+    """The clips of each person, by id, in the order of the list."""
+    lists = sorted(clips.glob("*.csv"))
+    if len(lists) != 1:
+        raise UsageError(
+            f"{clips} does not say who is in which clip",
+            expected="one CSV with columns file,person",
+            found=f"{len(lists)} CSV files",
+        )
+    people: dict[str, list[str]] = {}
+    with lists[0].open(newline="") as file:
+        for row in csv.DictReader(file):
+            people.setdefault(fit_id(row["person"]), []).append(row["file"])
+    if len(people) < _ENROLLED:
+        raise UsageError(
+            f"{lists[0]} names too few people", expected="two or more", found=str(len(people))
+        )
+    return people
+
+
+command = Command(
+    summary="from models and clips to judged identities, step by step",
+    example="  edgewarden demo MODELS CLIPS --nobody bottle-detection.mp4",
+    configure=_configure,
+    run=_run,
+)
