@@ -214,9 +214,11 @@ class _Tally:
 
     def report(self) -> Report:
         return Report(
-            tuple(self._verdicts),
-            *self._counts,
-            tuple(self._genuine),
-            tuple(self._impostor),
-            self._bystanders,
+            verdicts=tuple(self._verdicts),
+            true_positives=self._counts[0],
+            false_positives=self._counts[1],
+            false_negatives=self._counts[2],
+            genuine=tuple(self._genuine),
+            impostor=tuple(self._impostor),
+            bystanders=self._bystanders,
         )

@@ -20,7 +20,7 @@ from edge.runner.golden import replay
 from edge.runner.onnxruntime import OnnxRuntimeRunner, SessionSettings
 from edge.signature import load_public_key
 from edge.store.base import GalleryStore
-from edge.store.gallery import GALLERY_FILE, SqliteGalleryStore
+from edge.store.gallery import SqliteGalleryStore
 from edge.track.bytetrack import TrackSettings
 from edge.types import OperatingPoint
 from edge.vision.detector import Detector
@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 _SUPPORTED = ("detector", "landmarks", "recogniser", "person")
 _UNSUPPORTED = ("liveness", "anonymiser", "enhancer", "anomaly", "behaviour")
 _PERSON = "person"
+_GALLERY_FILE = "gallery.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,7 @@ def load_gallery(site: Site, space: str) -> Gallery:
 def open_gallery(site: Site, *, read_only: bool = False) -> GalleryStore:
     """The site's gallery, not yet opened. Read-only it works beside a writer, and is empty where
     nobody was enrolled yet."""
-    return SqliteGalleryStore(site.site.state_dir / GALLERY_FILE, read_only=read_only)
+    return SqliteGalleryStore(site.site.state_dir / _GALLERY_FILE, read_only=read_only)
 
 
 def _require_role(role: str, bundle: Bundle) -> None:

@@ -103,7 +103,13 @@ def fit_input(
         isinstance(axis, int) and axis % resize["multiple_of"] for axis in fitted[2:]
     ):
         resize["multiple_of"] = 1  # a fixed input sets its own size
-    return {**wanted, "name": spec.name, "dtype": spec.dtype.name, "shape": fitted, "resize": resize}
+    return {
+        **wanted,
+        "name": spec.name,
+        "dtype": spec.dtype.name,
+        "shape": fitted,
+        "resize": resize,
+    }
 
 
 def _only_input(signature: Signature) -> TensorSpec:
@@ -159,7 +165,9 @@ def _manifest(
                     "runner": "onnxruntime",
                     "state": "accepted",
                     "parity": {"max_abs": 0.0},
-                    "golden_tolerance": {"max_abs": float(f"{_GOLDEN_SHARE * max(largest, 1):.3g}")},
+                    "golden_tolerance": {
+                        "max_abs": float(f"{_GOLDEN_SHARE * max(largest, 1):.3g}")
+                    },
                 }
             ],
             "golden": {"file": _GOLDEN_FILE},

@@ -90,9 +90,7 @@ class Enroller:
         there are several; MediaError where the file cannot be opened; StreamBrokenError where it
         breaks off.
         """
-        found, best, size = (
-            self._in_image(path) if is_image(path) else self._in_video(path, watch)
-        )
+        found, best, size = self._in_image(path) if is_image(path) else self._in_video(path, watch)
         if not found:
             raise _nothing_usable(path, best)
         if at is not None and max(at) > 1:
@@ -131,9 +129,7 @@ class Enroller:
             store.add_person(person, templates)
         return Enrolment(person=person.id, added=not known, faces=templates)
 
-    def _in_image(
-        self, path: Path
-    ) -> tuple[list[Candidate], FaceQuality | None, tuple[int, int]]:
+    def _in_image(self, path: Path) -> tuple[list[Candidate], FaceQuality | None, tuple[int, int]]:
         picture = read_image(path)
         size = (picture.shape[1], picture.shape[0])
         faces = self._models.detector.detect([picture])[0]

@@ -174,7 +174,7 @@ class Pipeline:
         active: Sequence[Track],
         due: list[tuple[Followed, View]],
     ) -> None:
-        """Show every face seen in this frame to its subject; those to embed are added to ``due``."""
+        """Show every face of this frame to its subject; those to embed are added to ``due``."""
         rows = [(t.id, t.detection) for t in active if t.detection is not None]
         if self._models.recogniser is None or not rows:
             return
@@ -193,10 +193,12 @@ class Pipeline:
                 due.append((followed, chosen))
 
     def _view(self, frame: Frame, faces: Detections, row: int) -> View | None:
-        assert self._models.recogniser is not None and faces.landmarks is not None
-        landmarks = faces.landmarks[row]
+        recogniser, points = self._models.recogniser, faces.landmarks
+        if recogniser is None or points is None:
+            return None
+        landmarks = points[row]
         try:
-            crop = self._models.recogniser.align(frame.image, landmarks)
+            crop = recogniser.align(frame.image, landmarks)
         except ValueError:  # landmarks in one place: nothing to align
             return None
         quality = face_quality(crop, faces.boxes[row], landmarks, float(faces.scores[row]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from edge.events.build import alert_event, face_event
 from edge.events.names import source_of
@@ -168,5 +169,5 @@ def _zones(
     followed: Followed, identity: Identity, scene: Scene, camera: CameraView
 ) -> tuple[str, ...]:
     person = identity.outcome is Outcome.PERSON_WITHOUT_FACE
-    kind = "person" if person else "face"
+    kind: Literal["face", "person"] = "person" if person else "face"
     return zones_of(followed.track.box, scene.frame.size, camera.zones, kind=kind)

@@ -25,7 +25,7 @@ _ARCFACE_112 = [
 _OMZ = [[0.3156, 0.4616], [0.6827, 0.4616], [0.5003, 0.6405], [0.3495, 0.8247], [0.6534, 0.8247]]
 
 # The 80 classes of COCO 2017, in the order that detectors trained on it use.
-_COCO = (
+_COCO = (  # noqa: SIM905  # eighty quoted words would say no more
     "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire "
     "hydrant, stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, "
     "zebra, giraffe, backpack, umbrella, handbag, tie, suitcase, frisbee, skis, snowboard, sports "
@@ -34,7 +34,7 @@ _COCO = (
     "dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, "
     "mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, "
     "clock, vase, scissors, teddy bear, hair drier, toothbrush"
-).split(", ")  # noqa: SIM905  # eighty quoted words would say no more
+).split(", ")
 
 
 def _axis(low: int, opt: int, high: int) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""``edgewarden bench``: how fast the loop is, against plain loops over the same models and clips."""
+"""``edgewarden bench``: how fast the loop is, against plain loops over the same clips."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _report(rates: dict[str, list[float]], cpu: str, *, as_json: bool) -> None:
             name,
             statistics.median(values),
             statistics.median(ratios[name]),
-            f"{min(ratios[name]):.2f}–{max(ratios[name]):.2f}",
+            f"{min(ratios[name]):.2f} to {max(ratios[name]):.2f}",
         ]
         for name, values in rates.items()
     ]

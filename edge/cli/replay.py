@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from edge.cli.console import Progress, print_json, table
 if TYPE_CHECKING:
     from edge.config import Camera, Site
     from edge.pipeline import Scene
-    from edge.replay import Replay, Replayed
+    from edge.replay import Replay, Replayed, Watch
     from edge.store.base import Outbox
     from edge.types import Event, Frame
 
@@ -79,8 +79,9 @@ def _run(arguments: Namespace) -> int:
         )
         seconds = time.monotonic() - began
         events = list(all_events(outbox))
-        for event in events if publisher else ():
-            publisher.deliver(event)
+        if publisher is not None:
+            for event in events:
+                publisher.deliver(event)
     report(results, events, seconds, as_json=arguments.json)
     return 1 if any(result.broken for result in results.values()) else 0
 
@@ -98,10 +99,11 @@ def _replay_all(
     from edge.capture.file import FileSource
     from edge.replay import Replay
 
-    total = 0
+    total, rates = 0, {}
     for camera_id, path in files:  # a file that cannot be opened is known before any work is done
         with FileSource(path, camera=camera_id, start=start) as source:
             total += source.frames_total or 0
+            rates[camera_id] = source.fps
     results = {}
     with load_models(site) as loaded, Progress("replay", total or None) as line:
         recogniser = loaded.models.recogniser
@@ -115,27 +117,27 @@ def _replay_all(
         )
         for camera_id, path in files:
             target = _annotated(annotate, camera_id, alone=len(files) == 1)
-            results[camera_id] = _run_one(job, path, camera_id, target, line)
+            with _annotation(target, rates[camera_id], job) as draw:
+
+                def watch(frame: Frame, scene: Scene | None, draw: Watch = draw) -> None:
+                    line.step()
+                    draw(frame, scene)
+
+                results[camera_id] = job.run(path, camera_id, watch)
     return results
 
 
-def _run_one(
-    job: Replay, path: Path, camera_id: str, target: Path | None, line: Progress
-) -> Replayed:
-    with ExitStack() as stack:
-        video = None
-        if target is not None:
-            from edge.cli.annotated import AnnotatedVideo
+@contextmanager
+def _annotation(target: Path | None, fps: float, job: Replay) -> Iterator[Watch]:
+    """What draws the frames of one file, or does nothing."""
+    if target is None:
+        yield lambda frame, scene: None
+        return
+    from edge.cli.annotated import AnnotatedVideo
 
-            zones = job.camera.zones if job.camera else {}
-            video = stack.enter_context(AnnotatedVideo(target, fps=_fps(path), zones=zones))
-
-        def watch(frame: Frame, scene: Scene | None) -> None:
-            line.step()
-            if video is not None:
-                video.show(frame, scene)
-
-        return job.run(path, camera_id, watch)
+    zones = job.camera.zones if job.camera else {}
+    with AnnotatedVideo(target, fps=fps, zones=zones) as video:
+        yield video.show
 
 
 def _annotated(target: Path | None, camera_id: str, *, alone: bool) -> Path | None:
