@@ -22,7 +22,7 @@ from edge.gallery.enrolment import (
     require_agreement,
     require_new,
 )
-from edge.gallery.identity import low_quality
+from edge.gallery.identity import fault_of
 from edge.gallery.matcher import Gallery
 from edge.gallery.shots import ShotSettings
 from edge.gallery.subject import RecognitionSettings
@@ -203,7 +203,7 @@ def _nothing_usable(path: Path, best: FaceQuality | None) -> EnrolmentError:
             expected=f"a face of at least {_SHOTS.min_face_px:.0f} pixels, seen from the front",
             remedy="Take a closer or better lit picture.",
         )
-    fault = low_quality(best, min_face_px=_SHOTS.min_face_px, shots=0).reason
+    fault = fault_of(best, min_face_px=_SHOTS.min_face_px)
     return EnrolmentError(
         f"no face in {path} is good enough to enrol",
         expected=f"quality {_SHOTS.min_quality:g} and {_SHOTS.min_face_px:.0f} pixels or more",

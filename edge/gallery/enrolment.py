@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.errors import EnrolmentError
-from edge.gallery.identity import OperatingPoint
-from edge.gallery.matcher import Gallery
-from edge.types import Embedding, FloatArray
+from edge.gallery.matcher import Gallery, cosine
+from edge.types import Embedding, FloatArray, OperatingPoint
 
 RIVAL_SHARE = 0.5
 
@@ -20,7 +19,7 @@ class Candidate:
     """One face followed through one source.
 
     boxes: float32 ``[N, 4]`` in fractions of the frame, one for each frame in which it was seen.
-    frames: those frames' indices. quality: mean of the fused views.
+    frames: those frames' indices, one or more. quality: mean of the fused views, above 0.
     """
 
     embedding: Embedding
@@ -28,41 +27,36 @@ class Candidate:
     boxes: FloatArray
     frames: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        if not self.frames or self.boxes.shape != (len(self.frames), 4):
+            raise ValueError(
+                f"Candidate: expected one box a frame, found {self.boxes.shape} boxes "
+                f"in {len(self.frames)} frames"
+            )
+        if not 0 < self.quality <= 1:
+            raise ValueError(f"Candidate: expected a quality above 0, found {self.quality}")
+
     @property
     def weight(self) -> float:
         """Duration × quality: how much of the source is about this face."""
         return len(self.frames) * self.quality
 
 
-def join_same_person(
-    candidates: Iterable[Candidate], threshold: float
-) -> list[Candidate]:
+def join_same_person(candidates: Iterable[Candidate], threshold: float) -> list[Candidate]:
     """Put the pieces of a broken track together: faces that match and are never seen at once.
 
     A hand before a face can end its track and begin another; without this the second piece would
-    count as a rival. The heavier piece's embedding weighs more.
+    count as a rival. The heavier piece's embedding weighs more. The heaviest face comes first.
     """
     joined: list[Candidate] = []
     for piece in sorted(candidates, key=lambda c: -c.weight):
-        for index, whole in enumerate(joined):
-            apart = set(whole.frames).isdisjoint(piece.frames)
-            if apart and cosine(whole.embedding, piece.embedding) >= threshold:
-                joined[index] = _join(whole, piece)
-                break
+        likeness = [_likeness(whole, piece) for whole in joined]
+        nearest = int(np.argmax(likeness)) if likeness else -1
+        if joined and likeness[nearest] >= threshold:
+            joined[nearest] = _join(joined[nearest], piece)
         else:
             joined.append(piece)
     return sorted(joined, key=lambda c: -c.weight)
-
-
-def _join(a: Candidate, b: Candidate) -> Candidate:
-    vector = a.embedding.vector * a.weight + b.embedding.vector * b.weight
-    vector = vector / np.linalg.norm(vector)
-    return Candidate(
-        Embedding(vector.astype(np.float32), a.embedding.space),
-        (a.quality * len(a.frames) + b.quality * len(b.frames)) / (len(a.frames) + len(b.frames)),
-        np.concatenate([a.boxes, b.boxes]),
-        a.frames + b.frames,
-    )
 
 
 def choose(
@@ -73,35 +67,17 @@ def choose(
     candidates: as ``join_same_person`` gives them. at: a point, in fractions of the frame, that
     lies on the wanted face; it settles which of several is meant.
 
-    Raises EnrolmentError where there is no usable face, none at ``at``, or a second reaches half
-    of the first.
+    Raises EnrolmentError where there is no usable face, where a second reaches half of the first,
+    or, with ``at``, where no face lies there or a second does in half as many frames.
     """
     if not candidates:
         raise EnrolmentError(
             f"no face good enough to enrol in {source}",
-            expected="a sharp face seen from the front, at least 40 pixels wide",
+            expected="a sharp, large face seen from the front",
+            found="no face of that kind",
             remedy="Take a closer, sharper or better lit picture.",
         )
-    if at is not None:
-        covering = [(_frames_over(c, at), c) for c in candidates]
-        frames, chosen = max(covering, key=lambda pair: pair[0])
-        if not frames:
-            raise EnrolmentError(
-                f"no face at {at[0]:g},{at[1]:g} in {source}",
-                expected="a point on the face to enrol, as fractions of the frame",
-                found="faces at " + ", ".join(_where(c) for c in candidates),
-            )
-        return chosen
-    first, *others = candidates
-    if others and others[0].weight >= RIVAL_SHARE * first.weight:
-        raise EnrolmentError(
-            f"{source} shows more than one person",
-            expected="one face that dominates by duration × quality",
-            found=f"one at {_where(first)} and another at {_where(others[0])} "
-            f"with {others[0].weight / first.weight:.0%} of its weight",
-            remedy=f"Say which one with --at, for example --at {_where(first)}.",
-        )
-    return first
+    return _dominant(candidates, source) if at is None else _pointed_at(candidates, source, at)
 
 
 def require_agreement(embeddings: Sequence[tuple[str, Embedding]], threshold: float) -> None:
@@ -122,29 +98,81 @@ def require_new(
     person: str, embeddings: Iterable[Embedding], gallery: Gallery, point: OperatingPoint
 ) -> None:
     """Raise EnrolmentError where one of the faces already belongs to somebody, or where the person
-    is enrolled and these faces are somebody else's."""
+    is enrolled and these faces are somebody else's.
+
+    Somebody else's similarity may reach the threshold where the person's own is ahead of it by the
+    margin: that is two people who look alike, told apart.
+    """
     for embedding in embeddings:
         known = gallery.similarities(embedding)
-        for other, similarity in known.items():
-            if other != person and similarity >= point.threshold:
-                raise EnrolmentError(
-                    f"this face is already enrolled as {other!r}",
-                    expected=f"a new face, below a similarity of {point.threshold:g}",
-                    found=f"{similarity:.3f}",
-                    remedy=f"Use {other!r}, or remove it first: edgewarden gallery erase {other}",
-                )
-        if person in known and known[person] < point.threshold:
+        own = known.pop(person, None)
+        other = max(known, key=lambda name: known[name], default=None)
+        is_own = own is not None and own >= point.threshold
+        if other is not None and known[other] >= point.threshold:
+            if is_own and own is not None and own - known[other] >= point.margin:
+                continue
+            raise EnrolmentError(
+                f"this face is already enrolled as {other!r}",
+                expected=f"a new face, below a similarity of {point.threshold:g}",
+                found=f"{known[other]:.3f}",
+                remedy=f"Use {other!r}, or remove it first: edgewarden gallery erase {other}",
+            )
+        if own is not None and not is_own:
             raise EnrolmentError(
                 f"{person!r} is enrolled with another face",
                 expected=f"a similarity of {point.threshold:g} or more to what is enrolled",
-                found=f"{known[person]:.3f}",
+                found=f"{own:.3f}",
                 remedy=f"Choose another id, or first: edgewarden gallery erase {person}",
             )
 
 
-def cosine(a: Embedding, b: Embedding) -> float:
-    """Cosine of two embeddings, -1..1."""
-    return float(a.vector @ b.vector)
+def _likeness(whole: Candidate, piece: Candidate) -> float:
+    """Cosine of two faces; below every threshold where one frame shows both of them."""
+    apart = set(whole.frames).isdisjoint(piece.frames)
+    return cosine(whole.embedding, piece.embedding) if apart else -np.inf
+
+
+def _join(a: Candidate, b: Candidate) -> Candidate:
+    vector = a.embedding.vector * a.weight + b.embedding.vector * b.weight
+    vector = vector / np.linalg.norm(vector)
+    return Candidate(
+        Embedding(vector.astype(np.float32), a.embedding.space),
+        (a.weight + b.weight) / (len(a.frames) + len(b.frames)),
+        np.concatenate([a.boxes, b.boxes]),
+        a.frames + b.frames,
+    )
+
+
+def _dominant(candidates: Sequence[Candidate], source: str) -> Candidate:
+    first, *others = candidates
+    if others and others[0].weight >= RIVAL_SHARE * first.weight:
+        raise EnrolmentError(
+            f"{source} shows more than one person",
+            expected="one face that dominates by duration × quality",
+            found=f"one at {_where(first)} and another at {_where(others[0])} "
+            f"with {others[0].weight / first.weight:.0%} of its weight",
+            remedy=f"Say which one with --at, for example --at {_where(first)}.",
+        )
+    return first
+
+
+def _pointed_at(candidates: Sequence[Candidate], source: str, at: tuple[float, float]) -> Candidate:
+    frames = [_frames_over(candidate, at) for candidate in candidates]
+    first, *others = sorted(range(len(candidates)), key=lambda index: -frames[index])
+    if not frames[first]:
+        raise EnrolmentError(
+            f"no face at {at[0]:g},{at[1]:g} in {source}",
+            expected="a point on the face to enrol, as fractions of the frame",
+            found="faces at " + " and ".join(_where(c) for c in candidates),
+        )
+    if others and frames[others[0]] >= RIVAL_SHARE * frames[first]:
+        raise EnrolmentError(
+            f"more than one face at {at[0]:g},{at[1]:g} in {source}",
+            expected="a point on one face only",
+            found=f"one in {frames[first]} frames and another in {frames[others[0]]}",
+            remedy="Choose a point that only the wanted face covers.",
+        )
+    return candidates[first]
 
 
 def _frames_over(candidate: Candidate, point: tuple[float, float]) -> int:
@@ -154,5 +182,8 @@ def _frames_over(candidate: Candidate, point: tuple[float, float]) -> int:
 
 
 def _where(candidate: Candidate) -> str:
-    x1, y1, x2, y2 = np.median(candidate.boxes, axis=0)
-    return f"{(x1 + x2) / 2:.2f},{(y1 + y2) / 2:.2f}"
+    """A point on the face, as --at takes it: the centre of its most typical box."""
+    boxes = candidate.boxes
+    typical = np.abs(boxes - np.median(boxes, axis=0)).sum(axis=1).argmin()
+    x1, y1, x2, y2 = boxes[typical]
+    return f"{(x1 + x2) / 2:.3f},{(y1 + y2) / 2:.3f}"

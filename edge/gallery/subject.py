@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from edge.gallery.identity import IdentityKeeper, fault_of, judge
 from edge.gallery.matcher import Gallery
 from edge.gallery.shots import Shot, ShotBook, ShotSettings, View
-from edge.types import Embedding, Identity, OperatingPoint, Outcome
+from edge.types import Embedding, FaceQuality, Identity, OperatingPoint, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +81,11 @@ class FaceSubject:
         """Judge everything seen, for good; True where the identity has changed."""
         return self._keeper.conclude(self._judge())
 
+    @property
+    def best_rejected(self) -> FaceQuality | None:
+        """The best of the views that were too poor to embed; None where there was none."""
+        return self._book.rejected
+
     def fused(self) -> tuple[Embedding, float] | None:
         """The fused embedding and its mean quality; None without a usable view."""
         return self._book.fused()
@@ -89,13 +94,11 @@ class FaceSubject:
         if self._gallery is None or self._point is None:
             return Identity(Outcome.UNKNOWN, reason="no recogniser is configured")
         fused = self._book.fused()
-        if fused is None:
-            rejected = self._book.rejected
-            quality = None if rejected is None else rejected.score
-            return Identity(Outcome.LOW_QUALITY, quality=quality, reason=self._shortcoming())
-        if not self._book.is_enough:
-            return Identity(Outcome.LOW_QUALITY, quality=fused[1], reason=self._shortcoming())
-        return judge(self._gallery.match(fused[0]), self._point, fused[1])
+        if fused is not None and self._book.is_enough:
+            return judge(self._gallery.match(fused[0]), self._point, fused[1])
+        rejected = self._book.rejected
+        quality = fused[1] if fused else rejected.score if rejected else None
+        return Identity(Outcome.LOW_QUALITY, quality=quality, reason=self._shortcoming())
 
     def _shortcoming(self) -> str:
         """Why the views seen so far do not say who this is."""
