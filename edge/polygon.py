@@ -19,6 +19,8 @@ def contains(polygon: Polygon, x: float, y: float) -> bool:
 
     A point on an edge or a corner is inside, so two zones that touch share the line between them.
     """
+    if not polygon:
+        return False
     inside = False
     x1, y1 = polygon[-1]
     for x2, y2 in polygon:

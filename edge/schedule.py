@@ -38,8 +38,8 @@ Span = tuple[int, int]
 class Schedule:
     """A parsed schedule.
 
-    text: as written. spans: minutes of the week from Monday 00:00, ``[start, end)``, in order and
-    apart.
+    text: as written. spans: minutes of the week from Monday 00:00, ``[start, end)``, in
+    order.
     """
 
     text: str
@@ -63,7 +63,7 @@ class Schedule:
                 days, times = set(), []
             days |= _day_range(text, part)
         spans += _spans(days, times)
-        return cls(text, _merged(spans))
+        return cls(text, tuple(sorted(spans)))
 
     def contains(self, time: float, zone: tzinfo | None) -> bool:
         """Whether ``time``, seconds since the epoch, lies in the schedule as clocks in ``zone`` go.
@@ -107,16 +107,6 @@ def _spans(days: set[int], times: list[Span]) -> Iterable[Span]:
             yield first, min(last, _WEEK)
             if last > _WEEK:
                 yield 0, last - _WEEK
-
-
-def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return tuple(merged)
 
 
 def _refusal(text: str, found: str, remedy: str = "") -> UsageError:

@@ -117,7 +117,7 @@ def _url_kind(text: str, scheme: str) -> SourceKind:
     except ValueError:
         # Its text may quote a piece of the password, so it is not kept as the cause.
         raise _refusal(text, remedy) from None
-    if not whole or "@" in parts.path:
+    if not whole:
         raise _refusal(text, remedy if "@" in text else "")
     return kind
 

@@ -25,7 +25,7 @@ RULE = "[[rules]]\nid = 'r'\non = ['face.unknown']\n"
 MQTT = "[mqtt]\nhost = 'broker'\n"
 ZONE = "3 to 256 points of a polygon whose edges do not cross"
 
-# After the smallest site file: what is added, and the one problem that it makes.
+# After the smallest site file: what is added, and the problem that it makes.
 REFUSED = {
     # keys
     "typo in a section": (
@@ -197,9 +197,10 @@ REFUSED = {
         CAMERA + CAMERA,
         "cameras[1].id: expected an id of its own; found 'door', which is also cameras[0]",
     ),
-    "two rules of one id": (
-        RULE + RULE,
-        "rules[1].id: expected an id of its own; found 'r', which is also rules[0]",
+    "three rules of one id": (
+        RULE + RULE + RULE,
+        "rules[1].id: expected an id of its own; found 'r', which is also rules[0]\n"
+        "rules[2].id: expected an id of its own; found 'r', which is also rules[0]",
     ),
     # what rules name
     "an unknown camera": (

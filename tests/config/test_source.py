@@ -27,6 +27,7 @@ FOLDER = Path("/etc/site")
         ("clips/a b@c.mp4", SourceKind.FILE, "/etc/site/clips/a b@c.mp4"),
         ("../pictures", SourceKind.FILE, "/etc/site/../pictures"),
         ("/srv/a.mp4", SourceKind.FILE, "/srv/a.mp4"),
+        ("http://host/a@b", SourceKind.HTTP, "http://host/a@b"),
         ("10:00.mp4", SourceKind.FILE, "/etc/site/10:00.mp4"),
     ],
 )
