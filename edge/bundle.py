@@ -31,7 +31,7 @@ from edge.bundle_folder import (
     unreadable,
 )
 from edge.choice import Choice, choose_variant
-from edge.device import DeviceFacts
+from edge.device import DeviceFacts, gather
 from edge.durable import output_error, sync_folder, write_new_file
 from edge.errors import (
     BundleError,
@@ -91,10 +91,19 @@ class Bundle:
             return unpack_golden(data, self.manifest)
 
     def choose(
-        self, *, runners: Collection[str], device: DeviceFacts, variant: str | None = None
+        self,
+        *,
+        runners: Collection[str],
+        device: DeviceFacts | None = None,
+        variant: str | None = None,
     ) -> Choice:
-        """The variant to run here; see ``edge.choice.choose_variant``. Raises BundleError."""
-        return choose_variant(self.manifest, runners=runners, device=device, variant=variant)
+        """The variant to run on ``device``, this machine where None; see ``edge.choice``.
+
+        Raises BundleError where there is none.
+        """
+        return choose_variant(
+            self.manifest, runners=runners, device=device or gather(), variant=variant
+        )
 
 
 def open_bundle(

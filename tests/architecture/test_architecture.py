@@ -31,7 +31,8 @@ FLOORS = {
     "facts": (
         *("edge.config", "edge.site.*", "edge.schedule", "edge.source_address"),
         *("edge.manifest", "edge.manifest_model", "edge.manifest_parts", "edge.templates"),
-        *("edge.bundle", "edge.signature", "edge.onnx_file", "edge.device", "edge.durable"),
+        *("edge.bundle", "edge.bundle_folder", "edge.choice", "edge.golden"),
+        *("edge.signature", "edge.onnx_file", "edge.device", "edge.durable"),
     ),
     "seams": (
         *("edge.runner", "edge.runner.base"),
