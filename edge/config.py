@@ -105,7 +105,7 @@ def threshold_for(
         "no threshold for the recogniser",
         expected=f"one in the site file, in {path} or in the bundle",
         found="none above 0",
-        remedy="Set threshold under [recognition], or run: edgewarden calibrate threshold",
+        remedy="Set threshold under [recognition] in the site file.",
     )
 
 
@@ -114,11 +114,10 @@ class Environment:
     """What the process's environment asks for. log_level is one of LOG_LEVELS."""
 
     log_level: str = "warning"
-    no_color: bool = False
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Read EDGEWARDEN_LOG and NO_COLOR (https://no-color.org: set and not empty).
+    """Read EDGEWARDEN_LOG.
 
     variables: None reads the process's own. Raises UsageError for an unknown level.
     """
@@ -131,7 +130,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
             found=repr(level),
             remedy=did_you_mean(level, LOG_LEVELS),
         )
-    return Environment(log_level=level, no_color=bool(known.get("NO_COLOR")))
+    return Environment(log_level=level)
 
 
 def _read_text(path: Path) -> str:
@@ -202,5 +201,5 @@ def _unusable(path: Path, found: str) -> UsageError:
         f"{path} cannot be used",
         expected='a JSON object {"<bundle sha256>": {"metric": "cosine", "value": 0.49, …}}',
         found=found,
-        remedy="Remove it, or write it anew with: edgewarden calibrate threshold",
+        remedy="Remove it, or set threshold under [recognition] in the site file.",
     )

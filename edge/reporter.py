@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edge.events.build import alert_event, face_event
+from edge.events.build import Place, alert_event, face_event
 from edge.events.names import source_of
 from edge.events.payloads import ModelReference
 from edge.pipeline import Followed, Scene
@@ -75,8 +75,18 @@ class Reporter:
         events = self._commit([draft for _, draft in drafts])
         sightings = self._sightings(scene, camera, drafts, events)
         alerts = [
-            alert_event(trigger, rule=raised.rule, severity=raised.severity)
-            for sighting, trigger in sightings
+            alert_event(
+                trigger,
+                rule=raised.rule,
+                severity=raised.severity,
+                place=Place(
+                    time=sighting.time,
+                    frame_index=scene.frame.index,
+                    box=followed.track.box,
+                    zones=sighting.zones,
+                ),
+            )
+            for followed, sighting, trigger in sightings
             for raised in self._rules.observe(sighting)
         ]
         return events + self._commit(alerts)
@@ -129,7 +139,7 @@ class Reporter:
         camera: CameraView,
         drafts: Sequence[tuple[Followed, EventDraft]],
         events: Sequence[Event],
-    ) -> list[tuple[Sighting, Event]]:
+    ) -> list[tuple[Followed, Sighting, Event]]:
         """What the rules are shown: every new event, then everyone else who is in the frame."""
         found = []
         spoken = set()
@@ -140,12 +150,12 @@ class Reporter:
                 self._told.pop(key, None)
             else:
                 self._told[key] = event
-            found.append((_sighting(followed, event, scene, camera), event))
+            found.append((followed, _sighting(followed, event, scene, camera), event))
         for followed in scene.active:
             key = (camera.id, followed.track.id)
             told = self._told.get(key)
             if told is not None and key not in spoken:
-                found.append((_sighting(followed, told, scene, camera), told))
+                found.append((followed, _sighting(followed, told, scene, camera), told))
         return found
 
 

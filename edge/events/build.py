@@ -7,6 +7,7 @@ a fault of the caller, never of its input.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from edge.events.names import track_subject, type_of
@@ -96,10 +97,26 @@ def face_event(
     )
 
 
-def alert_event(trigger: Event, *, rule: str, severity: Severity) -> EventDraft:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where and when a subject was when a rule matched: perhaps long after its last event.
+
+    time: capture time of the frame. box: float32 ``[4]``, pixels.
+    """
+
+    time: float
+    frame_index: int
+    box: FloatArray
+    zones: Sequence[str]
+
+
+def alert_event(
+    trigger: Event, *, rule: str, severity: Severity, place: Place | None = None
+) -> EventDraft:
     """The alert that a rule raises over an event which is in the outbox.
 
-    It has the trigger's source, subject and time, and repeats what the trigger states.
+    It has the trigger's source and subject, and repeats what the trigger states; place: where the
+    subject is now, None where that is what the trigger says.
     """
     facts = AlertFacts.model_validate(
         {
@@ -111,6 +128,7 @@ def alert_event(trigger: Event, *, rule: str, severity: Severity) -> EventDraft:
             **{name: trigger.data.get(name) for name in _REPEATED},
             "zones": trigger.data.get("zones", ()),
             "models": trigger.data.get("models", {}),
+            **_moved(place),
         },
         # The trigger's data is JSON by now: lists stand for tuples.
         strict=False,
@@ -120,8 +138,15 @@ def alert_event(trigger: Event, *, rule: str, severity: Severity) -> EventDraft:
         source=trigger.source,
         type=type_of("alert", "raised"),
         subject=trigger.subject,
-        time=trigger.time,
+        time=trigger.time if place is None else place.time,
     )
+
+
+def _moved(place: Place | None) -> dict[str, object]:
+    if place is None:
+        return {}
+    box = tuple(float(value) for value in place.box)
+    return {"frame_index": place.frame_index, "box": box, "zones": tuple(place.zones)}
 
 
 def system_event(

@@ -9,10 +9,9 @@ from edge.errors import UsageError
 @pytest.mark.parametrize(
     ("variables", "environment"),
     [
-        ({}, Environment(log_level="warning", no_color=False)),
-        ({"EDGEWARDEN_LOG": "", "NO_COLOR": ""}, Environment()),
+        ({}, Environment(log_level="warning")),
+        ({"EDGEWARDEN_LOG": ""}, Environment()),
         ({"EDGEWARDEN_LOG": "DEBUG"}, Environment(log_level="debug")),
-        ({"NO_COLOR": "0"}, Environment(no_color=True)),
     ],
 )
 def test_what_the_environment_asks_for(variables: dict[str, str], environment: Environment) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from edge.errors import UsageError
-from edge.events.build import alert_event, system_event
+from edge.events.build import Place, alert_event, system_event
 from edge.events.catalogue import EVENTS
 from edge.events.names import event_topic, source_of
 from edge.events.payloads import FacePayload, ModelReference
@@ -155,6 +155,18 @@ def test_an_alert_repeats_what_its_trigger_states(face: Drafter, committed: Comm
         "threshold": 0.49,
         "models": trigger.data["models"],
     }
+
+
+def test_an_alert_states_where_its_subject_is_by_now(face: Drafter, committed: Committer) -> None:
+    trigger = committed(face(zones=[]))
+    box = np.asarray([10, 20, 30, 40], np.float32)
+    place = Place(time=trigger.time + 5, frame_index=380, box=box, zones=["entrance"])
+    draft = alert_event(trigger, rule="door", severity="warning", place=place)
+    assert draft.time == trigger.time + 5
+    assert draft.data["frame_index"] == 380
+    assert draft.data["box"] == [10, 20, 30, 40]
+    assert draft.data["zones"] == ["entrance"]
+    assert draft.data["track_id"] == 17
 
 
 def test_an_alert_over_a_synthetic_event_is_synthetic(face: Drafter, committed: Committer) -> None:
