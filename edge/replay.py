@@ -90,8 +90,8 @@ class Replay:
         last: Frame | None = None
         broken = None
         source = FileSource(path, camera=camera_id, start=self.start)
-        with source, decode_ahead(source, depth=_AHEAD) as decoded:
-            gate = FrameGate(self.camera.fps if self.camera else None, source.fps)
+        with decode_ahead(source, depth=_AHEAD) as decoded:
+            gate = FrameGate(self.camera.fps if self.camera else None, decoded.fps)
             try:
                 for frame in decoded:
                     frames, last, scene = frames + 1, frame, None

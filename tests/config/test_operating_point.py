@@ -64,7 +64,7 @@ def test_then_the_first_cosine_of_the_bundle(with_state: WithState) -> None:
 def test_without_any_the_refusal_says_how_to_set_one(
     with_state: WithState, shipped: list[dict[str, object]]
 ) -> None:
-    with pytest.raises(SiteFileError, match=r"\[recognition\], or run: edgewarden calibrate"):
+    with pytest.raises(SiteFileError, match=r"Set threshold under \[recognition\]"):
         threshold_for(with_state(""), shipped, SHA)
 
 
@@ -90,7 +90,7 @@ def test_a_calibration_that_cannot_be_used_is_not_passed_over(
     with_state: WithState, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "thresholds.json").write_bytes(content)
-    with pytest.raises(UsageError, match=r"thresholds\.json cannot be used.*calibrate threshold"):
+    with pytest.raises(UsageError, match=r"thresholds\.json cannot be used.*under \[recognition\]"):
         threshold_for(with_state(""), SHIPPED, SHA)
 
 
