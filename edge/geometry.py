@@ -15,8 +15,8 @@ from edge.types import FloatArray
 def area(boxes: ArrayLike) -> FloatArray:
     """Area of each box, float32 ``[N]``, pixels²."""
     b = np.asarray(boxes, np.float32).reshape(-1, 4)
-    sides: FloatArray = np.maximum(b[:, 2:] - b[:, :2], 0)
-    return sides[:, 0] * sides[:, 1]
+    sides = np.maximum(b[:, 2:] - b[:, :2], np.float32(0))
+    return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
 
 
 def iou_matrix(a: ArrayLike, b: ArrayLike) -> FloatArray:
@@ -31,7 +31,7 @@ def iou_matrix(a: ArrayLike, b: ArrayLike) -> FloatArray:
     sides = np.maximum(high - low, 0)
     inter = sides[..., 0] * sides[..., 1]
     union = area(first)[:, None] + area(second)[None, :] - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    return np.asarray(np.divide(inter, union, out=np.zeros_like(inter), where=union > 0))
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, iou: float) -> NDArray[np.intp]:
@@ -66,12 +66,14 @@ def similarity_transform(source: ArrayLike, target: ArrayLike) -> NDArray[np.flo
     Least squares after Umeyama, "Least-squares estimation of transformation parameters between two
     point patterns", IEEE TPAMI 13(4), 1991; reflections are excluded.
 
-    Raises ValueError where all source points coincide, or the shapes differ.
+    Raises ValueError where all source points coincide, a number is not finite, or shapes differ.
     """
     src = np.asarray(source, np.float64)
     dst = np.asarray(target, np.float64)
     if src.shape != dst.shape or src.ndim != 2 or src.shape[1] != 2 or len(src) < 2:
         raise ValueError(f"expected two [K, 2] arrays, found {src.shape} and {dst.shape}")
+    if not (np.isfinite(src).all() and np.isfinite(dst).all()):
+        raise ValueError("expected finite points, found NaN or infinity")
     src_mean, dst_mean = src.mean(axis=0), dst.mean(axis=0)
     src_centred, dst_centred = src - src_mean, dst - dst_mean
     variance = (src_centred**2).sum() / len(src)

@@ -1,4 +1,4 @@
-"""A runner that computes with a plain function, for tests and for trying the loop without models."""
+"""A runner that computes with a plain function: for tests, and to try the loop without models."""
 
 from __future__ import annotations
 

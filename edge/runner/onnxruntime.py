@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,10 @@ _DTYPES: dict[str, type[np.generic]] = {
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
 }
+
+
+# What a provider whose driver does not load comes back as.
+_DRIVER_ERRORS: tuple[type[Exception], ...] = (RuntimeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,22 +76,27 @@ class OnnxRuntimeRunner(Runner):
                 remedy="Save the model with its weights inside and build the bundle again.",
             )
         ort = _import()
-        self._check_providers(ort)
+        self._check_available(ort.get_available_providers())
         try:
             session = ort.InferenceSession(
-                self._model, self._options(ort), providers=list(self._settings.providers)
+                self._model,
+                self._options(ort),
+                providers=list(self._settings.providers),
+                enable_fallback=0,
             )
-        except _errors(ort) as exc:
+        except (*_errors(ort), *_DRIVER_ERRORS) as exc:
             raise ModelError(
                 f"ONNX Runtime {ort.__version__} does not load {self._name}",
                 found=_first_line(exc),
                 remedy="Export the model again for an opset that this version knows.",
             ) from exc
-        self._session = session
-        return Signature(
+        self._check_available(session.get_providers())
+        signature = Signature(
             tuple(self._spec(node) for node in session.get_inputs()),
             tuple(self._spec(node) for node in session.get_outputs()),
         )
+        self._session = session
+        return signature
 
     def _infer(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         assert self._session is not None
@@ -103,21 +112,21 @@ class OnnxRuntimeRunner(Runner):
 
     def _options(self, ort: Any) -> ort.SessionOptions:
         options = ort.SessionOptions()
-        options.log_severity_level = 3  # errors: the rest are notes about graph optimisation
+        options.log_severity_level = 4  # what fails comes back as an exception; all else is noise
         if self._settings.threads is not None:
             options.intra_op_num_threads = self._settings.threads
         spinning = "1" if self._settings.spinning else "0"
         options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
         return options
 
-    def _check_providers(self, ort: Any) -> None:
-        available = ort.get_available_providers()
+    def _check_available(self, available: Sequence[str]) -> None:
         missing = [name for name in self._settings.providers if name not in available]
         if missing:
             raise ModelError(
-                f"ONNX Runtime here has no {missing[0]}",
+                f"ONNX Runtime here cannot use {missing[0]}",
                 expected=f"one of {', '.join(available)}",
-                remedy="Install an ONNX Runtime built with it, or choose another provider.",
+                found=missing[0],
+                remedy="Install an ONNX Runtime and a driver for it, or choose another provider.",
             )
 
     def _spec(self, node: Any) -> TensorSpec:
@@ -148,22 +157,9 @@ def _import() -> Any:
 
 
 def _errors(ort: Any) -> tuple[type[Exception], ...]:
-    """Every exception that ONNX Runtime raises on its own account."""
-    state = ort.capi.onnxruntime_pybind11_state
-    names = (
-        "EPFail",
-        "EngineError",
-        "Fail",
-        "InvalidArgument",
-        "InvalidGraph",
-        "InvalidProtobuf",
-        "ModelLoaded",
-        "NoModel",
-        "NoSuchFile",
-        "NotImplemented",
-        "RuntimeException",
-    )
-    return tuple(getattr(state, name) for name in names if hasattr(state, name))
+    """Every exception that ONNX Runtime has of its own; which there are depends on its version."""
+    own = vars(ort.capi.onnxruntime_pybind11_state).values()
+    return tuple(kind for kind in own if isinstance(kind, type) and issubclass(kind, Exception))
 
 
 def _first_line(exc: Exception) -> str:

@@ -12,8 +12,9 @@ from edge.geometry import area, clip_boxes, nms
 from edge.manifest import DetectorDecoder, Input, Manifest
 from edge.runner.base import Runner
 from edge.types import ByteImage, Detections
+from edge.vision.forward import forward
 from edge.vision.heads import head_for
-from edge.vision.preprocess import Placement, place, place_in_tensor, to_tensor
+from edge.vision.preprocess import Placement, place, place_in_tensor
 
 
 class Detector:
@@ -65,13 +66,11 @@ class Detector:
             by_size[placement.tensor].append(index)
         found: list[Detections] = [Detections.empty()] * len(pictures)
         for size, members in by_size.items():
-            batch = to_tensor(
-                [place_in_tensor(pictures[i], placements[i], self._input) for i in members],
-                self._input,
+            batch = [place_in_tensor(pictures[i], placements[i], self._input) for i in members]
+            outputs = forward(self._runner, self._input, batch, self._outputs)
+            decoded = self._head.decode(
+                outputs, size=size, pictures=len(members), floor=self._floor
             )
-            outputs = self._runner.infer({self._input.name: batch})
-            ordered = [outputs[name] for name in self._outputs]
-            decoded = self._head.decode(ordered, size, self._floor)
             for index, raw in zip(members, decoded, strict=True):
                 found[index] = self._finish(raw, placements[index])
         return found

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.errors import DecoderMismatchError
+from edge.errors import DecoderMismatchError, ModelError
 from edge.manifest import CropResize, Manifest
 from edge.runner.base import Runner
 from edge.types import ByteImage, Detections
 from edge.vision.crop import crop_box, expand_box
-from edge.vision.preprocess import to_tensor
+from edge.vision.forward import forward
 
 POINTS = 5
 
@@ -38,13 +38,16 @@ class LandmarkFinder:
     def add(self, picture: ByteImage, faces: Detections) -> Detections:
         """The same faces with landmarks, float32 ``[N, 5, 2]`` in pixels of the picture.
 
-        Raises DecoderMismatchError where the model does not give ten numbers a face.
+        Raises ModelError where the model fails or gives what is no number, DecoderMismatchError
+        where it does not give ten numbers a face.
         """
         if not len(faces):
-            return Detections(faces.boxes, faces.scores, faces.labels, np.zeros((0, POINTS, 2), "f"))
+            return Detections(
+                faces.boxes, faces.scores, faces.labels, np.zeros((0, POINTS, 2), "f")
+            )
         boxes = np.stack([expand_box(box, self._factor) for box in faces.boxes])
         crops = [crop_box(picture, box, self._size) for box in boxes]
-        raw = self._runner.infer({self._input.name: to_tensor(crops, self._input)})[self._output]
+        (raw,) = forward(self._runner, self._input, crops, [self._output])
         if raw.size != len(faces) * POINTS * 2:
             raise DecoderMismatchError(
                 "the landmark model's output does not fit decoder 'regression'",
@@ -52,6 +55,13 @@ class LandmarkFinder:
                 found=str(list(raw.shape)),
             )
         points = np.asarray(raw, np.float32).reshape(-1, POINTS, 2)
+        if not np.isfinite(points).all():
+            raise ModelError(
+                "the landmark model gave no usable points",
+                expected="finite numbers",
+                found="NaN or infinity",
+                remedy="Check the model with: edgewarden bundle verify",
+            )
         sides = boxes[:, None, 2:] - boxes[:, None, :2]
         return Detections(
             faces.boxes, faces.scores, faces.labels, boxes[:, None, :2] + points * sides

@@ -8,15 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
+from numpy.typing import NDArray
 
 from edge.manifest import Axis, Input, LetterboxResize
 from edge.runner.base import Tensor
-from edge.types import ByteImage, Detections, FloatArray
+from edge.types import ByteImage, Detections
 
+_Numbers = NDArray[np.floating[Any] | np.integer[Any]]
 _DTYPES = {"float32": np.float32, "float16": np.float16, "uint8": np.uint8}
+_PIXELS = np.arange(256, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +78,17 @@ def _round_up(side: int, axis: Axis, multiple: int) -> int:
 
 def place_in_tensor(picture: ByteImage, placement: Placement, spec: Input) -> ByteImage:
     """The picture resized and padded to the tensor's size: uint8 ``[H, W, 3]``, BGR."""
+    placed: MatLike = picture
     if placement.scaled != placement.picture:
-        picture = cv2.resize(picture, placement.scaled, interpolation=cv2.INTER_LINEAR)
+        placed = cv2.resize(placed, placement.scaled, interpolation=cv2.INTER_LINEAR)
     right = placement.tensor[0] - placement.scaled[0]
     below = placement.tensor[1] - placement.scaled[1]
     if right or below:
         pad = spec.resize.pad if isinstance(spec.resize, LetterboxResize) else 0
-        picture = cv2.copyMakeBorder(
-            picture, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(pad, pad, pad)
+        placed = cv2.copyMakeBorder(
+            placed, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(pad, pad, pad)
         )
-    return picture
+    return np.asarray(placed, np.uint8)
 
 
 def to_tensor(pictures: Sequence[ByteImage], spec: Input) -> Tensor:
@@ -91,27 +97,38 @@ def to_tensor(pictures: Sequence[ByteImage], spec: Input) -> Tensor:
     float32, float16 or uint8, ``[N, C, H, W]`` or ``[N, H, W, C]``.
     """
     height, width = pictures[0].shape[:2]
-    channels = 1 if spec.color == "GRAY" else 3
-    batch: FloatArray = np.empty((len(pictures), channels, height, width), np.float32)
-    for plane, picture in zip(batch, pictures, strict=True):
-        for row, channel in enumerate(_channels(picture, spec.color)):
-            plane[row] = channel
-    _normalise(batch, spec)
-    ordered = batch if spec.layout == "NCHW" else batch.transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(ordered, _DTYPES[spec.dtype])
+    planar = spec.layout == "NCHW"
+    shape = (spec.channels, height, width) if planar else (height, width, spec.channels)
+    batch: _Numbers = np.empty((len(pictures), *shape), _DTYPES[spec.dtype])
+    table = _table(spec)
+    for slot, picture in zip(batch, pictures, strict=True):
+        coloured = _in_colour(picture, spec.color)
+        if planar:
+            for plane, values, column in zip(slot, cv2.split(coloured), table.T, strict=True):
+                _write(values, column, plane)
+        else:
+            _write(coloured.reshape(shape), table, slot)
+    return batch
 
 
-def _channels(picture: ByteImage, color: str) -> Sequence[ByteImage]:
-    if color == "GRAY":
-        return [np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)]
-    planes: Sequence[ByteImage] = cv2.split(picture)  # type: ignore[assignment]  # stubs say Mat
-    return planes if color == "BGR" else planes[::-1]
+def _in_colour(picture: ByteImage, color: str) -> ByteImage:
+    if color == "BGR":
+        return picture
+    code = cv2.COLOR_BGR2RGB if color == "RGB" else cv2.COLOR_BGR2GRAY
+    return np.asarray(cv2.cvtColor(picture, code), np.uint8)
 
 
-def _normalise(batch: FloatArray, spec: Input) -> None:
-    for channel in range(batch.shape[1]):
-        mean, scale = spec.mean[channel], spec.scale[channel]
-        if mean != 0:
-            batch[:, channel] -= mean
-        if scale != 1:
-            batch[:, channel] *= scale
+def _table(spec: Input) -> _Numbers:
+    """What each of the 256 values of a pixel becomes in each channel: ``[256, C]``."""
+    table: _Numbers = (_PIXELS[:, None] - spec.mean) * spec.scale
+    return table.astype(_DTYPES[spec.dtype])
+
+
+def _write(pixels: MatLike, table: _Numbers, out: _Numbers) -> None:
+    """``out = table[pixels]`` channel by channel: normalised and cast in one pass."""
+    if table.dtype == np.float16:  # OpenCV has no tables of float16, but this only moves bits
+        table, out = table.view(np.int16), out.view(np.int16)
+    elif (table.T == _PIXELS).all():
+        out[...] = pixels
+        return
+    cv2.LUT(pixels, np.ascontiguousarray(table).reshape(1, 256, -1), dst=out)

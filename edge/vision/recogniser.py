@@ -12,7 +12,7 @@ from edge.manifest import AlignResize, Manifest, embedding_space
 from edge.runner.base import Runner
 from edge.types import ByteImage, Embedding
 from edge.vision.crop import align_face
-from edge.vision.preprocess import to_tensor
+from edge.vision.forward import forward
 
 
 class Recogniser:
@@ -53,15 +53,16 @@ class Recogniser:
         """
         if not crops:
             return []
-        raw = self._runner.infer({self._input.name: to_tensor(crops, self._input)})[self._output]
-        if len(raw) != len(crops) or raw.size // len(crops) < 2:
+        (raw,) = forward(self._runner, self._input, crops, [self._output])
+        if raw.shape[:1] != (len(crops),) or raw.size // len(crops) < 2:
             raise DecoderMismatchError(
                 "the recogniser's output does not fit decoder 'embedding'",
                 expected=f"[{len(crops)}, dimensions]",
                 found=str(list(raw.shape)),
             )
         vectors = np.asarray(raw, np.float32).reshape(len(crops), -1)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        with np.errstate(over="ignore"):
+            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(norms).all() and (norms > 0).all()):
             raise ModelError(
                 "the recogniser gave no usable vector",

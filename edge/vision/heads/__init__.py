@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.manifest import Decoder
+from edge.manifest import DetectorDecoder, ScrfdDecoder, YoloxDecoder, YunetDecoder
 from edge.vision.heads.base import Head
 from edge.vision.heads.scrfd import ScrfdHead
 from edge.vision.heads.ultraface import UltraFaceHead
@@ -12,12 +12,12 @@ from edge.vision.heads.yunet import YunetHead
 __all__ = ["Head", "head_for"]
 
 
-def head_for(decoder: Decoder) -> Head:
-    """The head that reads the outputs of ``decoder``. Raises KeyError for other roles' decoders."""
-    heads: dict[str, type[Head]] = {
-        "yunet": YunetHead,
-        "scrfd": ScrfdHead,
-        "ultraface": UltraFaceHead,
-        "yolox": YoloxHead,
-    }
-    return heads[decoder.name](decoder)
+def head_for(decoder: DetectorDecoder) -> Head:
+    """The head that reads the outputs of ``decoder``."""
+    if isinstance(decoder, YunetDecoder):
+        return YunetHead(decoder)
+    if isinstance(decoder, ScrfdDecoder):
+        return ScrfdHead(decoder)
+    if isinstance(decoder, YoloxDecoder):
+        return YoloxHead(decoder)
+    return UltraFaceHead(decoder)

@@ -3,14 +3,11 @@ Computation Redistribution for Efficient Face Detection", ICLR 2022)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from edge.manifest import ScrfdDecoder
-from edge.runner.base import Tensor
 from edge.types import Detections, FloatArray
-from edge.vision.heads.base import Head, Level, batched, concatenate, mismatch, select, take
+from edge.vision.heads.base import Head, grid_of, join_levels, select
 
 
 class ScrfdHead(Head):
@@ -20,51 +17,34 @@ class ScrfdHead(Head):
     With p = cell · s: box = (p − (l, t)·s, p + (r, b)·s); landmark = p + k · s.
     """
 
-    decoder: ScrfdDecoder
+    def __init__(self, decoder: ScrfdDecoder) -> None:
+        super().__init__(decoder)
+        self._strides = decoder.strides
+        self._anchors = decoder.anchors
 
-    def decode(
-        self, outputs: Sequence[Tensor], size: tuple[int, int], floor: float
+    def _decode(
+        self, outputs: list[FloatArray], size: tuple[int, int], floor: float
     ) -> list[Detections]:
-        remaining = batched(outputs)
-        parts = []
-        for stride in self.decoder.strides:
-            level = Level.of(size, stride, self.decoder.anchors)
-            scores = take(remaining, len(level), 1, 1)
-            boxes = take(remaining, len(level), 4, 1)
-            if not (scores and boxes):
-                raise mismatch(
-                    "scrfd",
-                    f"[N, {len(level)}, 1], [.., 4] and perhaps [.., 10] for stride {stride}",
-                    outputs,
-                )
-            points = take(remaining, len(level), 10, 1)
-            parts.append(
-                _decode_level(
-                    level, scores[0][..., 0], boxes[0], points[0] if points else None, floor
-                )
+        grid = grid_of(size, self._strides, self._anchors)
+        bare = {1: 1, 4: 1}
+        joined = join_levels(outputs, grid, {**bare, 10: 1}) or join_levels(outputs, grid, bare)
+        if joined is None:
+            raise self._mismatch(
+                f"[N, cells, 1], [.., 4] and perhaps [.., 10] with {grid.lengths} cells for "
+                f"strides {self._strides}",
+                outputs,
             )
-        if remaining:
-            raise mismatch("scrfd", f"outputs for the strides {self.decoder.strides} only", outputs)
-        return [concatenate(levels) for levels in zip(*parts, strict=True)]
-
-
-def _decode_level(
-    level: Level, score: FloatArray, box: FloatArray, points: FloatArray | None, floor: float
-) -> list[Detections]:
-    found = []
-    for picture in range(len(score)):
-        keep = np.flatnonzero(score[picture] >= floor)
-        anchor = level.corners[keep] * level.stride
-        sides = box[picture, keep] * level.stride
-        landmarks = None
-        if points is not None:
-            offsets = points[picture, keep].reshape(-1, 5, 2) * level.stride
-            landmarks = (anchor[:, None] + offsets).astype(np.float32)
-        found.append(
-            select(
-                np.concatenate([anchor - sides[:, :2], anchor + sides[:, 2:]], axis=1),
-                score[picture, keep],
-                landmarks=landmarks,
-            )
-        )
-    return found
+        self._require_probabilities(joined[1][0])
+        found = []
+        for picture, score in enumerate(joined[1][0][..., 0]):
+            keep = np.flatnonzero(score >= floor)
+            strides = grid.strides[keep]
+            anchors = grid.corners[keep] * strides
+            sides = joined[4][0][picture, keep] * strides
+            boxes = np.concatenate([anchors - sides[:, :2], anchors + sides[:, 2:]], axis=1)
+            landmarks = None
+            if 10 in joined:
+                offsets = joined[10][0][picture, keep].reshape(-1, 5, 2)
+                landmarks = anchors[:, None] + offsets * strides[:, None]
+            found.append(select(boxes, score[keep], landmarks=landmarks))
+        return found

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from edge.manifest import UltrafaceDecoder
-from edge.runner.base import Tensor
-from edge.types import Detections
-from edge.vision.heads.base import Head, batched, mismatch, select
+from edge.types import Detections, FloatArray
+from edge.vision.heads.base import Head, select
 
 
 class UltraFaceHead(Head):
     """scores ``[N, A, 2]`` (background, face; after the softmax) and boxes ``[N, A, 4]`` as
     corners in fractions of the tensor."""
 
-    decoder: UltrafaceDecoder
-
-    def decode(
-        self, outputs: Sequence[Tensor], size: tuple[int, int], floor: float
+    def _decode(
+        self, outputs: list[FloatArray], size: tuple[int, int], floor: float
     ) -> list[Detections]:
-        arrays = batched(outputs)
-        by_width = {value.shape[-1]: value for value in arrays if value.ndim == 3}
+        by_width = {value.shape[2]: value for value in outputs}
         scores, boxes = by_width.get(2), by_width.get(4)
-        if len(arrays) != 2 or scores is None or boxes is None or len(scores[0]) != len(boxes[0]):
-            raise mismatch("ultraface", "scores [N, A, 2] and boxes [N, A, 4]", outputs)
+        if (
+            len(outputs) != 2
+            or scores is None
+            or boxes is None
+            or scores.shape[1] != boxes.shape[1]
+        ):
+            raise self._mismatch("scores [N, A, 2] and boxes [N, A, 4]", outputs)
+        self._require_probabilities(scores)
         corners = np.asarray([*size, *size], np.float32)
         found = []
         for score, box in zip(scores[..., 1], boxes, strict=True):

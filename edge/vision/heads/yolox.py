@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from edge.manifest import YoloxDecoder
-from edge.runner.base import Tensor
-from edge.types import Detections
-from edge.vision.heads.base import Head, Level, batched, mismatch, select
+from edge.types import Detections, FloatArray
+from edge.vision.heads.base import Grid, Head, boxes_from_centres, grid_of, select
 
 
 class YoloxHead(Head):
@@ -19,26 +16,30 @@ class YoloxHead(Head):
     after the sigmoid.
     """
 
-    decoder: YoloxDecoder
+    def __init__(self, decoder: YoloxDecoder) -> None:
+        super().__init__(decoder)
+        self._strides = decoder.strides
 
-    def decode(
-        self, outputs: Sequence[Tensor], size: tuple[int, int], floor: float
+    def _decode(
+        self, outputs: list[FloatArray], size: tuple[int, int], floor: float
     ) -> list[Detections]:
-        levels = [Level.of(size, stride) for stride in self.decoder.strides]
-        cells = sum(map(len, levels))
-        arrays = batched(outputs)
-        if len(arrays) != 1 or arrays[0].shape[1] != cells or arrays[0].shape[2] < 6:
-            raise mismatch("yolox", f"one [N, {cells}, 5 + classes]", outputs)
-        corners = np.concatenate([level.corners for level in levels])
-        strides = np.concatenate([np.full(len(level), level.stride) for level in levels])
-        found = []
-        for rows in arrays[0]:
-            labels = rows[:, 5:].argmax(axis=1)
-            scores = rows[:, 4] * rows[np.arange(cells), 5 + labels]
-            keep = np.flatnonzero(scores >= floor)
-            stride = strides[keep, None].astype(np.float32)
-            centre = (rows[keep, :2] + corners[keep]) * stride
-            half = np.exp(np.clip(rows[keep, 2:4], -20, 20)) * stride / 2
-            boxes = np.concatenate([centre - half, centre + half], axis=1)
-            found.append(select(boxes, scores[keep], labels[keep]))
-        return found
+        grid = grid_of(size, self._strides)
+        if len(outputs) != 1 or outputs[0].shape[1] != len(grid) or outputs[0].shape[2] < 6:
+            raise self._mismatch(f"one [N, {len(grid)}, 5 + classes]", outputs)
+        self._require_probabilities(outputs[0][..., 4])
+        return [self._decode_picture(rows, grid, floor) for rows in outputs[0]]
+
+    def _decode_picture(self, rows: FloatArray, grid: Grid, floor: float) -> Detections:
+        # A class score is at most 1, so objectness alone rules out nearly every cell.
+        likely = np.flatnonzero(rows[:, 4] >= floor)
+        classes = rows[likely, 5:]
+        labels = classes.argmax(axis=1)
+        best = classes[np.arange(len(likely)), labels]
+        self._require_probabilities(best)
+        scores = rows[likely, 4] * best
+        above = scores >= floor
+        keep = likely[above]
+        strides = grid.strides[keep]
+        centres = (rows[keep, :2] + grid.corners[keep]) * strides
+        boxes = boxes_from_centres(centres, rows[keep, 2:4], strides)
+        return select(boxes, scores[above], labels[above])
