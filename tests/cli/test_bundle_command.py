@@ -1,0 +1,139 @@
+"""``edgewarden bundle``: from a model to a signed bundle, and everything that is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+
+def new(run: Any, model: Path, template: str, out: Path, *more: object) -> int:
+    code: int = run("bundle", "new", model, "--template", template, "--out", out, *more)
+    return code
+
+
+def test_a_bundle_states_what_the_model_is(
+    run: Any, models: Path, tmp_path: Path, capsys: Any
+) -> None:
+    out = tmp_path / "det"
+    assert new(run, models / "detector.onnx", "yunet", out, "--license", "MIT") == 0
+    capsys.readouterr()
+    assert run("bundle", "show", out, "--json") == 0
+    manifest = json.loads(capsys.readouterr().out)
+    assert manifest["name"] == "det"
+    assert manifest["role"] == "detector"
+    assert manifest["license"] == "MIT"
+    assert manifest["training"] == "unverified"
+    assert manifest["input"]["shape"] == [1, 3, 320, 320]
+    assert manifest["variants"][0]["id"] == "fp32"
+    assert manifest["variants"][0]["opset"] == 13
+    assert sorted(path.name for path in out.iterdir()) == [
+        "fp32.onnx",
+        "golden.npz",
+        "manifest.json",
+    ]
+
+
+def test_signing_and_verifying(run: Any, models: Path, tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "det"
+    assert new(run, models / "detector.onnx", "yunet", out) == 0
+    assert run("bundle", "keygen", tmp_path / "release") == 0
+    assert run("bundle", "keygen", tmp_path / "other") == 0
+    key, other = tmp_path / "release.pub", tmp_path / "other.pub"
+    assert run("bundle", "verify", out, "--key", key) == 2
+    assert "sign" in capsys.readouterr().err
+    assert run("bundle", "sign", out, "--key", tmp_path / "release.key") == 0
+    assert run("bundle", "verify", out, "--key", key) == 0
+    assert "golden within" in capsys.readouterr().out
+    assert run("bundle", "verify", out, "--key", other) == 2
+    assert run("bundle", "sign", out, "--key", tmp_path / "other.key") == 2
+    assert run("bundle", "sign", out, "--key", tmp_path / "other.key", "--replace") == 0
+    assert run("bundle", "verify", out, "--key", other) == 0
+
+
+def test_a_site_that_requires_signatures_runs_only_signed_bundles(
+    run: Any, world: Any, clip: Any, capsys: Any
+) -> None:
+    assert run("bundle", "keygen", world.folder / "release") == 0
+    world.edit("require_signed = false", 'trusted_keys = ["release.pub"]')
+    assert run("replay", clip(1), "--config", world.site) == 2
+    assert "not signed" in capsys.readouterr().err
+    bundles = [world.folder / f"{name}-bundle" for name in ("detector", "recogniser")]
+    assert run("bundle", "sign", *bundles, "--key", world.folder / "release.key") == 0
+    assert run("replay", clip(1), "--config", world.site) == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "template", "word"),
+    [
+        ("recogniser.onnx", "yunet", "outputs do not fit decoder 'yunet'"),
+        ("detector.onnx", "scrfd", "outputs do not fit decoder 'scrfd'"),
+        ("detector.onnx", "reid-0095", "outputs"),
+        ("none.onnx", "yunet", "cannot read"),
+    ],
+)
+def test_a_model_of_another_family_is_refused(
+    run: Any, models: Path, tmp_path: Path, capsys: Any, model: str, template: str, word: str
+) -> None:
+    out = tmp_path / "out"
+    assert new(run, models / model, template, out) == 2
+    assert word in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_truncated_model_is_refused(run: Any, models: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes((models / "detector.onnx").read_bytes()[:-100])
+    assert new(run, cut, "yunet", tmp_path / "out") == 2
+    assert list(tmp_path.iterdir()) == [cut]
+
+
+def test_a_model_with_weights_elsewhere_is_refused(
+    run: Any, models: Path, tmp_path: Path, capsys: Any
+) -> None:
+    model = onnx.load(models / "detector.onnx")
+    path = tmp_path / "external.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=64)
+    assert new(run, path, "yunet", tmp_path / "out") == 2
+    assert "outside" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_existing_bundle_is_never_overwritten(run: Any, models: Path, tmp_path: Path) -> None:
+    out = tmp_path / "det"
+    assert new(run, models / "detector.onnx", "yunet", out) == 0
+    before = (out / "manifest.json").read_bytes()
+    assert new(run, models / "detector.onnx", "yunet", out) == 2
+    assert (out / "manifest.json").read_bytes() == before
+
+
+def test_a_model_that_computes_something_else_here_is_refused(
+    run: Any, world: Any, capsys: Any
+) -> None:
+    """A golden file that does not belong to the model, with every hash right."""
+    from edge.bundle import open_bundle, write_bundle
+    from edge.golden import pack_golden
+    from edge.manifest import build_manifest
+
+    path = world.folder / "recogniser-bundle"
+    bundle = open_bundle(path, require_signed=False)
+    inputs, outputs = bundle.golden()
+    wrong = pack_golden(inputs, {name: value + np.float32(40) for name, value in outputs.items()})
+    values = bundle.manifest.model_dump(mode="json")
+
+    for entry in values["files"]:
+        if entry["path"] == "golden.npz":
+            entry["sha256"] = hashlib.sha256(wrong).hexdigest()
+            entry["bytes"] = len(wrong)
+    files = {"fp32.onnx": bundle.read("fp32.onnx"), "golden.npz": wrong}
+    write_bundle(world.folder / "wrong-bundle", build_manifest(values), files)
+    assert run("bundle", "verify", world.folder / "wrong-bundle") == 2
+    assert "does not compute here" in capsys.readouterr().err
+    world.edit("recogniser-bundle", "wrong-bundle")
+    assert run("gallery", "list", "--config", world.site) == 0
+    assert run("replay", world.site, "--config", world.site) == 2
