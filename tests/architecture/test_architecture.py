@@ -47,7 +47,7 @@ FLOORS = {
     ),
     "composition": (
         *("edge.pipeline", "edge.reporter", "edge.replay", "edge.service"),
-        *("edge.assembly", "edge.bundler", "edge.cli.*"),
+        *("edge.assembly", "edge.bundler", "edge.enrol", "edge.cli.*"),
     ),
 }
 ORDER = tuple(FLOORS)
@@ -68,7 +68,8 @@ SOLE_IMPORTER = {
     "pycuda": "",
     "tensorrt": "edge.runner.tensorrt",
 }
-CV2_ROOMS = ("edge.vision.", "edge.media.")
+# The doctor says which build of OpenCV is there.
+CV2_ROOMS = ("edge.vision.", "edge.media.", "edge.cli.doctor")
 
 # Domain code is arrays and values in, arrays and values out.
 WORLDLY = {
