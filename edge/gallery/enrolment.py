@@ -105,11 +105,11 @@ def require_new(
     """
     for embedding in embeddings:
         known = gallery.similarities(embedding)
-        own = known.pop(person, None)
+        is_enrolled = person in known
+        own = known.pop(person, -1.0)
         other = max(known, key=lambda name: known[name], default=None)
-        is_own = own is not None and own >= point.threshold
         if other is not None and known[other] >= point.threshold:
-            if is_own and own is not None and own - known[other] >= point.margin:
+            if own >= point.threshold and own - known[other] >= point.margin:
                 continue
             raise EnrolmentError(
                 f"this face is already enrolled as {other!r}",
@@ -117,7 +117,7 @@ def require_new(
                 found=f"{known[other]:.3f}",
                 remedy=f"Use {other!r}, or remove it first: edgewarden gallery erase {other}",
             )
-        if own is not None and not is_own:
+        if is_enrolled and own < point.threshold:
             raise EnrolmentError(
                 f"{person!r} is enrolled with another face",
                 expected=f"a similarity of {point.threshold:g} or more to what is enrolled",

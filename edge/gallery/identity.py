@@ -30,7 +30,7 @@ def judge(match: Match, point: OperatingPoint, quality: float) -> Identity:
 def fault_of(quality: FaceQuality, *, min_face_px: float) -> str:
     """What is most wrong with a view, in a few words."""
     if quality.face_px < min_face_px:
-        return f"face of {quality.face_px:.0f} px is smaller than {min_face_px:.0f} px"
+        return f"face of {int(quality.face_px)} px is smaller than {min_face_px:g} px"
     faults = {
         "face too small": quality.size,
         "face blurred": quality.sharpness,
@@ -68,7 +68,6 @@ class IdentityKeeper:
         changed = self.current is None or _key(judged) != _key(self.current)
         self.current = judged
         self._rival = None
-        self._votes = 0
         return changed
 
 

@@ -18,8 +18,8 @@ class RecognitionSettings:
     good views after which a track is published as low_quality.
 
     A track that passes from one person to another, whose every window then has a good view, is
-    published as the second one at most ``shots.expire + (shots.enough + confirm) ·
-    shots.then_every`` frames later.
+    published as the second one at most ``shots.expire + (shots.enough + confirm) · window`` frames
+    later; window is ``shots.then_every`` and, where frames are skipped, one step more.
     """
 
     shots: ShotSettings = field(default_factory=ShotSettings)
