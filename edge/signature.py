@@ -83,9 +83,9 @@ def generate_keypair(prefix: Path) -> KeyPair:
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     shown = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     with ExitStack() as undo:
-        write_new_file(private, secret, mode=0o600)
-        undo.callback(private.unlink)
         write_new_file(public, shown)
+        undo.callback(public.unlink)
+        write_new_file(private, secret, mode=0o600)
         undo.pop_all()
     sync_folder(private.parent)
     return KeyPair(private, public, key_id(key.public_key()))

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections import UserDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -27,7 +24,7 @@ from edge.manifest import Manifest, build_manifest
 from edge.signature import key_id
 
 if TYPE_CHECKING:
-    from tests.bundle.conftest import ListFile, MakeBundle, Values
+    from tests.bundle.conftest import FileLimit, ListFile, MakeBundle, Values
 
 
 @pytest.fixture
@@ -38,17 +35,6 @@ def manifest(values: Values) -> Manifest:
 @pytest.fixture
 def files(model_bytes: bytes, golden_bytes: bytes) -> dict[str, bytes | Path]:
     return {"fp32.onnx": model_bytes, "golden.npz": golden_bytes}
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """What a full disk does to a writer, without filling one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_written_bundle_opens(
@@ -158,9 +144,9 @@ def test_a_manifest_too_large_to_be_read_is_not_written(
 
 
 def test_a_disk_that_fills_up_leaves_nothing(
-    tmp_path: Path, manifest: Manifest, files: dict[str, bytes | Path]
+    tmp_path: Path, manifest: Manifest, files: dict[str, bytes | Path], file_limit: FileLimit
 ) -> None:
-    with files_no_larger_than(100):
+    with file_limit(100):
         text = refuse(tmp_path / "tiny", manifest, files, StoreFullError)
     assert "no room" in text
     write_bundle(tmp_path / "tiny", manifest, files)
@@ -235,10 +221,36 @@ def test_a_bad_bundle_is_never_signed(
 
 
 def test_a_disk_that_fills_up_leaves_the_bundle_unsigned(
-    make_bundle: MakeBundle, tmp_path: Path, release_key: Ed25519PrivateKey
+    make_bundle: MakeBundle,
+    tmp_path: Path,
+    release_key: Ed25519PrivateKey,
+    file_limit: FileLimit,
 ) -> None:
     path = make_bundle()
-    with files_no_larger_than(10), pytest.raises(StoreFullError):
+    with file_limit(10), pytest.raises(StoreFullError):
         sign_bundle(path, release_key)
     assert list(tmp_path.iterdir()) == [path]
     open_bundle(path, require_signed=False)
+
+
+class MeddlingKey:
+    """Signs, and on the way has something else put where the signature goes."""
+
+    def __init__(self, key: Ed25519PrivateKey, place: Path) -> None:
+        self._key = key
+        self._place = place
+        self.public_key = key.public_key
+
+    def sign(self, data: bytes) -> bytes:
+        self._place.mkdir()
+        return self._key.sign(data)
+
+
+def test_a_signature_that_cannot_be_put_in_place_leaves_nothing(
+    make_bundle: MakeBundle, tmp_path: Path, release_key: Ed25519PrivateKey
+) -> None:
+    path = make_bundle()
+    key = MeddlingKey(release_key, path / "manifest.sig")
+    with pytest.raises(OutputError, match="cannot write"):
+        sign_bundle(path, cast(Ed25519PrivateKey, key))
+    assert list(tmp_path.iterdir()) == [path]

@@ -85,6 +85,8 @@ LOGITS = {"name": "logits"}
         ("thresholds.0.data", ..., r"no key thresholds\[0\]\.data"),
         ("provenance.tool", "", r"provenance\.tool"),
         ("golden", "golden.npz", "golden"),
+        ("calibration", {"a": [float("nan")]}, "calibration"),
+        ("variants.0.accuracy", {"auc": float("inf")}, r"variants\[0\]\.accuracy"),
     ],
 )
 def test_values_against_the_contract_are_refused_naming_the_place(

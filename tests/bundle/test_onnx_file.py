@@ -309,6 +309,15 @@ def test_a_location_that_is_external_only_in_its_low_bits_counts() -> None:
     assert read_onnx_facts(data).external_data
 
 
+@pytest.mark.parametrize("last", [0, 2, 0x7E])
+def test_a_number_of_ten_bytes_is_cut_to_64_bits(last: int) -> None:
+    model = model_of([])
+    model.ClearField("ir_version")
+    data = b"\x08" + bytes([0x88, *[0x80] * 8, last]) + model.SerializeToString()
+    assert onnx.load_from_string(data).ir_version == 8
+    assert read_onnx_facts(data).ir_version == 8
+
+
 def test_fields_that_are_not_known_are_stepped_over() -> None:
     unknown = b"\xfa\x3f\x03abc" + b"\xf9\x3f" + bytes(8) + b"\xfd\x3f" + bytes(4) + b"\xf8\x3f\x05"
     model = model_of([])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from edge.errors import OutputError, SignatureError, UsageError
+from edge.errors import OutputError, SignatureError, StoreFullError, UsageError
 from edge.signature import (
     generate_keypair,
     key_id,
@@ -30,6 +29,9 @@ from edge.signature import (
     sign_manifest,
     verify_signature,
 )
+
+if TYPE_CHECKING:
+    from tests.bundle.conftest import FileLimit
 
 RAW = b'{"format": "1.0"}'
 
@@ -78,11 +80,14 @@ def test_a_folder_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_private_key_is_left_where_the_public_one_cannot_be_written(tmp_path: Path) -> None:
-    longest = os.pathconf(tmp_path, "PC_NAME_MAX")
-    with pytest.raises(OutputError):
-        generate_keypair(tmp_path / ("k" * (longest - 3)))
-    assert list(tmp_path.iterdir()) == []
+def test_half_a_pair_is_not_left_behind(tmp_path: Path, file_limit: FileLimit) -> None:
+    """The private file is the longer one: here only the public one finds room."""
+    pair = generate_keypair(tmp_path / "whole")
+    sizes = [pair.public.stat().st_size, pair.private.stat().st_size]
+    assert sizes[0] < sizes[1]
+    with file_limit(sizes[0]), pytest.raises(StoreFullError):
+        generate_keypair(tmp_path / "half")
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.key", "whole.pub"}
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
