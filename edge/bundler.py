@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from edge import __version__
 from edge.bundle import Bundle, write_bundle
-from edge.errors import DecoderMismatchError, ModelError
+from edge.errors import DecoderMismatchError, ModelError, UsageError
 from edge.golden import pack_golden
 from edge.manifest import Input, Manifest, YoloxDecoder, build_manifest
 from edge.onnx_file import read_onnx_facts
@@ -67,7 +68,7 @@ def make_bundle(request: BundleRequest, out: Path) -> Bundle:
         values["outputs"] = [spec.name for spec in runner.signature.outputs]
         if request.labels:
             values["labels"] = list(request.labels)
-        feeds = make_inputs(Input.model_validate(values["input"]), seed=_GOLDEN_SEED)
+        feeds = make_inputs(_input(values["input"]), seed=_GOLDEN_SEED)
         outputs = runner.infer(feeds)
         golden = pack_golden(feeds, outputs)
         manifest = _manifest(request, values, data, golden, facts.opset, outputs)
@@ -110,6 +111,17 @@ def fit_input(
         "shape": fitted,
         "resize": resize,
     }
+
+
+def _input(values: Mapping[str, Any]) -> Input:
+    try:
+        return Input.model_validate(values)
+    except ValidationError as exc:
+        raise UsageError(
+            "the template does not fit this model and size",
+            found="; ".join(error["msg"] for error in exc.errors()[:3]),
+            remedy="Choose another --template or --size.",
+        ) from exc
 
 
 def _only_input(signature: Signature) -> TensorSpec:

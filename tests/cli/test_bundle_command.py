@@ -86,6 +86,19 @@ def test_a_model_of_another_family_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("size", "word"), [("wide", "WIDTHxHEIGHT"), ("100x100", "divisible by 32")]
+)
+def test_a_working_size_has_to_suit_the_model(
+    run: Any, assets: Path, tmp_path: Path, capsys: Any, size: str, word: str
+) -> None:
+    model = assets / "models" / "yunet_n_dynamic.onnx"
+    assert new(run, model, "yunet", tmp_path / "out", "--size", size) == 2
+    assert word in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert new(run, model, "yunet", tmp_path / "out", "--size", "960x544") == 0
+
+
 def test_a_truncated_model_is_refused(run: Any, models: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.onnx"
     cut.write_bytes((models / "detector.onnx").read_bytes()[:-100])
