@@ -93,5 +93,8 @@ def _part(
     limits = np.asarray(picture.shape[1::-1])
     low = np.clip(np.floor(seen.min(axis=0) - margin), 0, limits - 1).astype(np.int64)
     high = np.clip(np.ceil(seen.max(axis=0) + margin) + 1, low + 1, limits).astype(np.int64)
+    # Whole steps average several times faster; away from the picture's end the margin has room.
+    whole = np.maximum(high - (high - low) % factors, low + 1)
+    high = np.where(high < limits, whole, high)
     part = picture[low[1] : high[1], low[0] : high[0]]
     return part, low.astype(np.float64)

@@ -22,6 +22,8 @@ _DETECTOR = (0.3, 0.8)
 _YAW = (0.5, 0.1)
 _PITCH = (0.35, 0.1)
 _SHARPNESS_SIDE = 64
+# Grey levels²: what a dim picture may hold of noise alone.
+_NOISE_VARIANCE = 25.0
 
 
 def face_quality(
@@ -53,15 +55,17 @@ def face_quality(
 def sharpness(crop: ByteImage) -> float:
     """Variance of the Laplacian over the variance of the grey values, at one common size.
 
-    Dividing takes contrast and exposure out of the measure; 0 for a flat picture. After Pech-
-    Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
+    Dividing takes contrast and exposure out of the measure, as long as there is more contrast than
+    noise; 0 for a flat picture. After Pech-Pacheco et al., "Diatom autofocusing in brightfield
+    microscopy", ICPR 2000.
     """
-    small = cv2.resize(crop, (_SHARPNESS_SIDE, _SHARPNESS_SIDE), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    variance = float(grey.var())
-    if variance < 1.0:
-        return 0.0
-    return float(cv2.Laplacian(grey, cv2.CV_32F).var()) / (16 * variance)
+    # In floats: rounding to whole grey levels would pass for detail in a blurred face.
+    pixels = crop.astype(np.float32)
+    side = (_SHARPNESS_SIDE, _SHARPNESS_SIDE)
+    small = cv2.resize(pixels, side, interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    detail = float(cv2.Laplacian(grey, cv2.CV_32F).var())
+    return detail / (16 * (float(grey.var()) + _NOISE_VARIANCE))
 
 
 def frontality(landmarks: ArrayLike) -> float:
