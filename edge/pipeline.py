@@ -7,18 +7,18 @@ events.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
 
-from edge.gallery.identity import OperatingPoint
 from edge.gallery.matcher import Gallery
 from edge.gallery.shots import View
 from edge.gallery.subject import FaceSubject, RecognitionSettings
 from edge.track.bytetrack import ByteTracker, TrackSettings
-from edge.types import Detections, FloatArray, Frame, Identity, Outcome, Track
+from edge.track.faceless import Faceless, FacelessWatch
+from edge.types import Detections, FloatArray, Frame, Identity, OperatingPoint, Outcome, Track
 from edge.vision.detector import Detector
 from edge.vision.landmarks import LandmarkFinder
 from edge.vision.quality import face_quality
@@ -45,26 +45,20 @@ class PipelineSettings:
     faceless: int = 5
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Followed:
-    """One face or person while it is followed, with all that has been learned of it.
+    """One face or person after one frame, with all that has been learned of it.
 
-    subject is None for a person without a face. face_px: the largest shorter side of its box so
-    far, pixels. landmarks: float32 ``[5, 2]`` as last seen.
+    identity: who or what it is held to be, None until something can be said. subject: None for a
+    person without a face. face_px: the largest shorter side of its box so far, pixels. landmarks:
+    float32 ``[5, 2]`` as last seen.
     """
 
     track: Track
-    subject: FaceSubject | None
+    identity: Identity | None
+    subject: FaceSubject | None = None
     face_px: float = 0.0
     landmarks: FloatArray | None = None
-    faceless: int = 0
-
-    @property
-    def identity(self) -> Identity | None:
-        """Who or what this is held to be now."""
-        if self.subject is not None:
-            return self.subject.identity
-        return Identity(Outcome.PERSON_WITHOUT_FACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +76,38 @@ class Scene:
 
 
 @dataclass(slots=True)
-class _Camera:
-    """What is remembered of one camera from frame to frame."""
+class _Face:
+    """One face while it is followed; ``Followed`` without the identity, which the subject has."""
 
-    faces: ByteTracker
-    people: ByteTracker | None
-    followed: dict[int, Followed] = field(default_factory=dict)
-    persons: dict[int, Followed] = field(default_factory=dict)
+    track: Track
+    subject: FaceSubject
+    face_px: float = 0.0
+    landmarks: FloatArray | None = None
+
+    def now(self) -> Followed:
+        """What there is to say of it after this frame."""
+        return Followed(
+            self.track, self.subject.identity, self.subject, self.face_px, self.landmarks
+        )
+
+
+@dataclass(slots=True)
+class _Camera:
+    """What is remembered of one camera from frame to frame. faces: by track id."""
+
+    tracker: ByteTracker
+    people: FacelessWatch | None
+    faces: dict[int, _Face] = field(default_factory=dict)
     analysed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Faces:
+    """The faces of one frame. due: views to embed, and whose they are."""
+
+    active: list[_Face]
+    ended: list[_Face]
+    due: list[tuple[_Face, View]]
 
 
 class Pipeline:
@@ -117,192 +135,149 @@ class Pipeline:
         if not frames:
             return []
         found = self._models.detector.detect([frame.image for frame in frames])
-        due: list[tuple[Followed, View]] = []
-        seen: list[tuple[_Camera, list[Followed], list[Followed]]] = []
-        for frame, detections in zip(frames, found, strict=True):
-            camera = self._cameras.setdefault(frame.camera, self._new_camera())
-            active, ended = self._follow(camera, frame, detections, due)
-            seen.append((camera, active, ended))
-        self._learn(due)
-        fresh = {id(followed) for followed, _ in due}
-        return [
-            self._scene(frame, camera, active, ended, fresh)
-            for frame, (camera, active, ended) in zip(frames, seen, strict=True)
+        seen = [
+            self._follow(self._camera(frame.camera), frame, detections)
+            for frame, detections in zip(frames, found, strict=True)
         ]
+        self._learn([due for faces in seen for due in faces.due])
+        return [self._scene(frame, faces) for frame, faces in zip(frames, seen, strict=True)]
 
     def end(self, last: Frame) -> Scene:
         """Close the camera of its last frame: every track ends, every identity is final."""
-        camera = self._cameras.pop(last.camera, None) or self._new_camera()
-        ended = _retire(camera.followed, camera.faces.flush())
-        if camera.people is not None:
-            ended += _retire(camera.persons, camera.people.flush())
-        return Scene(last, (), frozenset(), tuple(self._conclude(ended)))
+        camera = self._cameras.pop(last.camera, None)
+        if camera is None:
+            return Scene(last, (), frozenset(), ())
+        ended = self._conclude(_retire(camera.faces, camera.tracker.flush()))
+        left = camera.people.flush() if camera.people else []
+        return Scene(last, (), frozenset(), (*ended, *_faceless(left)))
+
+    def _camera(self, name: str) -> _Camera:
+        known = self._cameras.get(name)
+        if known is None:
+            known = self._cameras[name] = self._new_camera()
+        return known
 
     def _new_camera(self) -> _Camera:
-        ids = count(1)
+        ids = count(1)  # shared, so that a face and a person never have one id
+
+        def tracker(detector: Detector) -> ByteTracker:
+            return ByteTracker(settings=TrackSettings(high_score=detector.score), ids=ids)
+
         person = self._models.person
-        return _Camera(
-            ByteTracker(settings=TrackSettings(high_score=self._models.detector.score), ids=ids),
-            ByteTracker(settings=TrackSettings(high_score=person.score), ids=ids)
-            if person
-            else None,
-        )
+        people = FacelessWatch(tracker(person), self._settings.faceless) if person else None
+        return _Camera(tracker(self._models.detector), people)
 
-    def _follow(
-        self,
-        camera: _Camera,
-        frame: Frame,
-        detections: Detections,
-        due: list[tuple[Followed, View]],
-    ) -> tuple[list[Followed], list[Followed]]:
-        active, gone = camera.faces.update(detections, frame.index)
-        for track in active:
-            followed = _follow_track(camera.followed, track, self._new_subject)
+    def _follow(self, camera: _Camera, frame: Frame, detections: Detections) -> _Faces:
+        tracks, gone = camera.tracker.update(detections, frame.index)
+        active = []
+        for track in tracks:
+            face = camera.faces.get(track.id)
+            if face is None:
+                subject = FaceSubject(self._settings.recognition, self._point, self._gallery)
+                face = camera.faces[track.id] = _Face(track, subject)
+            face.track = track
             if track.detection is not None:
-                followed.face_px = max(followed.face_px, _shorter_side(track.box))
-        self._take_views(camera, frame, detections, active, due)
-        return [camera.followed[t.id] for t in active], _retire(camera.followed, gone)
-
-    def _new_subject(self) -> FaceSubject:
-        return FaceSubject(self._settings.recognition, self._point, self._gallery)
+                face.face_px = max(face.face_px, _shorter_side(track.box))
+            active.append(face)
+        due = self._take_views(frame, detections, active)
+        return _Faces(active, _retire(camera.faces, gone), due)
 
     def _take_views(
-        self,
-        camera: _Camera,
-        frame: Frame,
-        detections: Detections,
-        active: Sequence[Track],
-        due: list[tuple[Followed, View]],
-    ) -> None:
-        """Show every face of this frame to its subject; those to embed are added to ``due``."""
-        rows = [(t.id, t.detection) for t in active if t.detection is not None]
-        if self._models.recogniser is None or not rows:
-            return
-        faces = detections[np.asarray([row for _, row in rows])]
-        if faces.landmarks is None:
-            if self._models.landmarks is None:
-                return
-            faces = self._models.landmarks.add(frame.image, faces)
-        assert faces.landmarks is not None
-        for row, (track_id, _) in enumerate(rows):
-            followed = camera.followed[track_id]
-            followed.landmarks = faces.landmarks[row]
-            view = self._view(frame, faces, row)
-            chosen = followed.subject.look(view) if followed.subject and view else None
+        self, frame: Frame, detections: Detections, active: Sequence[_Face]
+    ) -> list[tuple[_Face, View]]:
+        """Show every face seen in this frame to its subject; those to embed come back."""
+        recogniser = self._models.recogniser
+        seen = [face for face in active if face.track.detection is not None]
+        if recogniser is None or not seen:
+            return []
+        rows = np.asarray([face.track.detection for face in seen])
+        found = self._with_landmarks(frame, detections[rows])
+        due = []
+        for row, face in enumerate(seen):
+            view = None
+            if found.landmarks is not None:
+                face.landmarks = found.landmarks[row]
+                view = _view(recogniser, frame, found, row)
+            chosen = face.subject.look(view)
             if chosen is not None:
-                due.append((followed, chosen))
+                due.append((face, chosen))
+        return due
 
-    def _view(self, frame: Frame, faces: Detections, row: int) -> View | None:
-        recogniser, points = self._models.recogniser, faces.landmarks
-        if recogniser is None or points is None:
-            return None
-        landmarks = points[row]
-        try:
-            crop = recogniser.align(frame.image, landmarks)
-        except ValueError:  # landmarks in one place: nothing to align
-            return None
-        quality = face_quality(crop, faces.boxes[row], landmarks, float(faces.scores[row]))
-        return View(frame.index, quality, crop)
+    def _with_landmarks(self, frame: Frame, faces: Detections) -> Detections:
+        """The faces with landmarks, where the detector or a landmark model gives any."""
+        if faces.landmarks is None and self._models.landmarks is not None:
+            return self._models.landmarks.add(frame.image, faces)
+        return faces
 
-    def _learn(self, due: Sequence[tuple[Followed, View]]) -> None:
+    def _learn(self, due: Sequence[tuple[_Face, View]]) -> None:
         """Embed the views that are due, of all cameras together, and tell their subjects."""
         if not due or self._models.recogniser is None:
             return
         embeddings = self._models.recogniser.embed([view.crop for _, view in due])
-        for (followed, view), embedding in zip(due, embeddings, strict=True):
-            if followed.subject is not None:
-                followed.subject.learn(view, embedding)
+        for (face, view), embedding in zip(due, embeddings, strict=True):
+            face.subject.learn(view, embedding)
 
-    def _scene(
-        self,
-        frame: Frame,
-        camera: _Camera,
-        active: list[Followed],
-        ended: list[Followed],
-        fresh: set[int],
-    ) -> Scene:
+    def _scene(self, frame: Frame, faces: _Faces) -> Scene:
+        learned = {face.track.id for face, _ in faces.due}
         changed = {
-            followed.track.id
-            for followed in active
-            if followed.subject is not None
-            and (id(followed) in fresh or followed.identity is None)
-            and followed.subject.decide()
+            face.track.id
+            for face in faces.active
+            if (face.track.id in learned or face.subject.identity is None) and face.subject.decide()
         }
-        people, faceless, left = self._watch_people(camera, frame, active)
-        camera.analysed += 1
+        camera = self._cameras[frame.camera]
+        people = self._watch_people(camera, frame, faces.active)
+        present = camera.people.present if camera.people else []
         return Scene(
             frame,
-            (*active, *people),
-            frozenset(changed | faceless),
-            (*self._conclude(ended), *left),
+            (*(face.now() for face in faces.active), *_faceless(present)),
+            frozenset(changed | {track.id for track in people.started}),
+            (*self._conclude(faces.ended), *_faceless(people.ended)),
         )
 
-    def _watch_people(
-        self, camera: _Camera, frame: Frame, faces: Sequence[Followed]
-    ) -> tuple[list[Followed], set[int], list[Followed]]:
-        """People who show no face: those now so, ids of those newly so, and those no longer so."""
-        if camera.people is None or self._models.person is None:
-            return [], set(), []
-        if camera.analysed % self._settings.person_every:
-            return self._faceless(camera), set(), []
+    def _watch_people(self, camera: _Camera, frame: Frame, faces: Sequence[_Face]) -> Faceless:
+        """Look for people who show no face, where a look is due."""
+        due = camera.analysed % self._settings.person_every == 0
+        camera.analysed += 1
+        if camera.people is None or self._models.person is None or not due:
+            return Faceless([], [])
         found = self._models.person.detect([frame.image])[0]
-        active, gone = camera.people.update(found, frame.index)
-        left = [f for f in _retire(camera.persons, gone) if self._is_faceless(f)]
-        new: set[int] = set()
-        for track in active:
-            person = _follow_track(camera.persons, track, lambda: None)
-            was = self._is_faceless(person)
-            if any(_holds(track.box, face.track.box) for face in faces):
-                person.faceless = 0
-                if was:
-                    left.append(person)
-            elif track.detection is not None:
-                person.faceless += 1
-                if not was and self._is_faceless(person):
-                    new.add(track.id)
-        return self._faceless(camera), new, left
+        boxes = np.asarray([face.track.box for face in faces], np.float32).reshape(-1, 4)
+        return camera.people.look(found, frame.index, boxes)
 
-    def _is_faceless(self, person: Followed) -> bool:
-        return person.faceless >= self._settings.faceless
-
-    def _faceless(self, camera: _Camera) -> list[Followed]:
-        return [person for person in camera.persons.values() if self._is_faceless(person)]
-
-    def _conclude(self, ended: Sequence[Followed]) -> list[Followed]:
-        """Give everyone who has gone a final identity, with one more embedding where it helps."""
-        last = [(f, f.subject.last_view()) for f in ended if f.subject is not None]
-        self._learn([(followed, view) for followed, view in last if view is not None])
-        for followed in ended:
-            if followed.subject is not None:
-                followed.subject.conclude()
-        return [f for f in ended if f.subject is not None or self._is_faceless(f)]
+    def _conclude(self, ended: Sequence[_Face]) -> list[Followed]:
+        """Give faces that have gone their final identity, with one more view where it helps."""
+        last = [(face, face.subject.last_view()) for face in ended]
+        self._learn([(face, view) for face, view in last if view is not None])
+        for face in ended:
+            face.subject.conclude()
+        return [face.now() for face in ended]
 
 
-def _follow_track(
-    followed: dict[int, Followed], track: Track, subject: Callable[[], FaceSubject | None]
-) -> Followed:
-    known = followed.get(track.id)
-    if known is None:
-        known = followed[track.id] = Followed(track, subject())
-    known.track = track
-    return known
-
-
-def _retire(followed: dict[int, Followed], gone: Sequence[Track]) -> list[Followed]:
-    """Take those who have gone out of ``followed``, in the order of their tracks."""
+def _retire(faces: dict[int, _Face], gone: Sequence[Track]) -> list[_Face]:
+    """Take those who have gone out of ``faces``, in the order of their tracks."""
     retired = []
     for track in gone:
-        known = followed.pop(track.id, None)
+        known = faces.pop(track.id, None)
         if known is not None:
             known.track = track
             retired.append(known)
     return retired
 
 
-def _holds(person: FloatArray, face: FloatArray) -> bool:
-    """Whether the centre of a face lies in a person's box."""
-    x, y = (face[0] + face[2]) / 2, (face[1] + face[3]) / 2
-    return bool(person[0] <= x <= person[2] and person[1] <= y <= person[3])
+def _view(recogniser: Recogniser, frame: Frame, faces: Detections, row: int) -> View | None:
+    """One face as the recogniser wants it; None where its landmarks lie in one place."""
+    assert faces.landmarks is not None
+    landmarks = faces.landmarks[row]
+    try:
+        crop = recogniser.align(frame.image, landmarks)
+    except ValueError:
+        return None
+    quality = face_quality(crop, faces.boxes[row], landmarks, float(faces.scores[row]))
+    return View(frame.index, quality, crop)
+
+
+def _faceless(people: Sequence[Track]) -> list[Followed]:
+    return [Followed(track, Identity(Outcome.PERSON_WITHOUT_FACE)) for track in people]
 
 
 def _shorter_side(box: FloatArray) -> float:
