@@ -123,17 +123,24 @@ from edge.publish.jsonl import JsonlPublisher
 from edge.types import Event
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+publisher = JsonlPublisher(Path(sys.argv[1]))
+publisher.open()
+data = {"node_sequence": 0, "text": "x" * 1000}
+place = "delivering"
 try:
-    with JsonlPublisher(Path(sys.argv[1])) as publisher:
-        for n in range(1, int(sys.argv[2]) + 1):
-            publisher.deliver(Event("i", "a/b/c/d", "e.f.g.v1", None, 1.0, {"node_sequence": n}))
+    for n in range(1, int(sys.argv[2]) + 1):
+        data["node_sequence"] = n
+        publisher.deliver(Event("i", "a/b/c/d", "e.f.g.v1", None, 1.0, data))
+    place = "closing"
+    publisher.close()
 except StoreFullError as error:
-    print(error.exit_code, error)
+    print(place, error.exit_code, error)
+publisher.close()
 """
 
 
-@pytest.mark.parametrize("events", [1000, 360], ids=["while writing", "at the end"])
-def test_a_full_disk_leaves_the_old_file(path: Path, folder: Path, events: int) -> None:
+@pytest.mark.parametrize(("events", "place"), [(100, "delivering"), (43, "closing")])
+def test_a_full_disk_leaves_the_old_file(path: Path, folder: Path, events: int, place: str) -> None:
     path.write_text("old")
     answer = subprocess.run(
         [sys.executable, "-c", WRITE_INTO_LITTLE_ROOM, str(path), str(events)],
@@ -142,6 +149,6 @@ def test_a_full_disk_leaves_the_old_file(path: Path, folder: Path, events: int) 
         cwd=ROOT,
         check=True,
     ).stdout
-    assert answer.startswith("1 no room to write")
+    assert answer.startswith(f"{place} 1 no room to write")
     assert [file.name for file in folder.iterdir()] == ["events.jsonl"]
     assert path.read_text() == "old"
