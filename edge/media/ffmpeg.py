@@ -80,8 +80,9 @@ class VideoDecoder:
         self.truncated = False
         self.oversized = False
         self._path = path
+        self._orientations = {0: UPRIGHT}
         self._container = _open_container(
-            path, codec_whitelist=",".join(VIDEO_DECODERS), max_pixels=str(max_pixels)
+            path, codec_whitelist=",".join(VIDEO_DECODERS), max_pixels=_decoder_limit(max_pixels)
         )
         try:
             self._stream = _video_stream(self._container, path, max_pixels)
@@ -126,7 +127,7 @@ class VideoDecoder:
                 if frame.is_corrupt:
                     self._skip(None)
                     continue
-                yield upright(image, _orientation(frame)), self._seconds(frame.pts)
+                yield upright(image, self._orientation(frame)), self._seconds(frame.pts)
 
     def close(self) -> None:
         """Release the file and the decoder. Safe to call twice."""
@@ -156,6 +157,14 @@ class VideoDecoder:
         self.truncated = self.truncated or held is not None
         yield None
 
+    def _orientation(self, frame: VideoFrame) -> int:
+        # Looking at side data ties a frame into a cycle, which keeps its memory until the next
+        # collection. So it is done once, and only where there is a rotation at all. (A video that
+        # is only mirrored top to bottom has none and stays so; no recorder is known to make one.)
+        if frame.rotation not in self._orientations:
+            self._orientations[frame.rotation] = _orientation(frame)
+        return self._orientations[frame.rotation]
+
     def _skip(self, cause: Exception | None) -> None:
         import av
 
@@ -172,17 +181,19 @@ class VideoDecoder:
 def decode_still(data: bytes, kind: str, *, name: str, max_pixels: int) -> ByteImage:
     """The picture in the content of an image file of ``kind``, uint8 ``[H, W, 3]`` BGR, as stored.
 
-    Transparency is dropped, more than 8 bits are reduced to 8. Raises MediaTooLargeError before any
-    memory is taken where it has more than ``max_pixels``, MediaError where it does not decode.
+    Transparency is dropped, more than 8 bits are reduced to 8. Raises MediaTooLargeError where it
+    has more than ``max_pixels``, before their memory is taken, MediaError where it does not decode.
     """
     import av
 
     context = av.CodecContext.create(STILL_DECODERS[kind], "r")
     assert isinstance(context, av.VideoCodecContext)
-    context.options = {"max_pixels": str(max_pixels)}
+    context.options = {"max_pixels": _decoder_limit(max_pixels)}
     context.thread_count = 1
     try:
         frames = [*context.decode(av.Packet(data)), *context.decode(None)]
+        if frames and frames[0].width * frames[0].height > max_pixels:
+            raise too_large(name, max_pixels, (frames[0].width, frames[0].height))
         if frames:
             return _bgr(frames[0])
     except av.error.ArgumentError as exc:
@@ -292,6 +303,11 @@ def too_large(
     )
 
 
+def _decoder_limit(max_pixels: int) -> str:
+    """FFmpeg's own limit. It counts the padding of rows, so what is just within ours needs room."""
+    return str(max_pixels + max_pixels // 8 + (1 << 16))
+
+
 def _open_container(path: Path, **limits: str) -> av.container.InputContainer:
     import av
 
@@ -350,7 +366,7 @@ def _video_stream(
         size = _claimed_size(path)
     if size[0] * size[1] > max_pixels:
         raise too_large(str(path), max_pixels, size)
-    context.options = {"max_pixels": str(max_pixels)}
+    context.options = {"max_pixels": _decoder_limit(max_pixels)}
     context.thread_count = 1
     return stream
 

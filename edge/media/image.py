@@ -36,7 +36,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     Of several pictures in a file the first is taken.
 
     Raises MediaError where the file is missing, empty, a folder, cut short, or no such image;
-    MediaTooLargeError, before any memory is taken, where it has more than ``max_pixels``.
+    MediaTooLargeError, before their memory is taken, where it has more than ``max_pixels``.
     """
     file = existing_file(path, _WANTED)
     with file.open("rb") as opened:

@@ -43,15 +43,15 @@ class VideoWriter:
         self._encoder: VideoEncoder | None = None
 
     def __enter__(self: Self) -> Self:
-        try:
-            with writing(self._file.path):
-                self._file.check()
+        with writing(self._file.path):
+            self._file.check()
+            try:
                 self._encoder = VideoEncoder(
                     self._file.part, container=self._container, size=self._size, fps=self._fps
                 )
-        finally:
-            if self._encoder is None:
-                self._discard()
+            finally:
+                if self._encoder is None:
+                    self._file.discard()
         return self
 
     def write(self, image: ByteImage) -> None:
@@ -74,19 +74,15 @@ class VideoWriter:
         encoder, self._encoder = self._encoder, None
         if encoder is None:
             return
-        try:
-            if kind is not None:
-                encoder.abandon()
-                return
-            with writing(self._file.path):
+        with writing(self._file.path):
+            try:
+                if kind is not None:
+                    encoder.abandon()
+                    return
                 encoder.finish()
                 self._file.commit()
-        finally:
-            self._discard()
-
-    def _discard(self) -> None:
-        with writing(self._file.path):
-            self._file.discard()
+            finally:
+                self._file.discard()
 
 
 def write_image(path: str | os.PathLike[str], image: ByteImage) -> None:
