@@ -17,7 +17,7 @@ class FileSource(Source):
 
     path: a video, an image, or a folder whose images are shown in natural order of their names at
     ``images_fps``. A frame's time is ``start``, seconds since the epoch, plus its presentation time
-    in the file; where that jumps back, time goes on one frame period after the frame before.
+    in the file; where that jumps back, time goes on at the pace of the file.
 
     Opening raises MediaError where there is nothing to see, MediaTooLargeError for more than
     ``max_pixels``; iterating raises StreamBrokenError at the end of a video that was cut off.
@@ -50,7 +50,7 @@ class FileSource(Source):
         return self._reader.corrupt if self._reader is not None else 0
 
     def _open(self) -> SourceInfo:
-        if self._path.is_dir() or is_image(self._path):
+        if os.path.isdir(self._path) or is_image(self._path):
             self._reader = open_images(
                 self._path, fps=self._images_fps, max_pixels=self._max_pixels
             )
@@ -73,18 +73,22 @@ class FileSource(Source):
 class Timeline:
     """Presentation times that never go back, as a joined recording's do where its parts meet.
 
-    After a jump back by any amount the times that follow are moved by one offset, so that the pace
-    stays that of the file. period: seconds between frames, used at a jump.
+    After a jump back, by any amount, the times that follow are moved by one offset: time goes on
+    with the last step before it, at the pace of the file. period: the first step, in seconds.
     """
 
     def __init__(self, period: float) -> None:
-        self._period = period
+        self._step = period
         self._offset = 0.0
-        self._last = float("-inf")
+        self._last: float | None = None
 
     def place(self, pts: float) -> float:
         """The time of the next frame, in seconds, which the file has at ``pts``."""
-        if pts + self._offset < self._last:
-            self._offset = self._last + self._period - pts
-        self._last = pts + self._offset
-        return self._last
+        time = pts + self._offset
+        if self._last is not None and time < self._last:
+            time = self._last + self._step
+            self._offset = time - pts
+        elif self._last is not None and time > self._last:
+            self._step = time - self._last
+        self._last = time
+        return time

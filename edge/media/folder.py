@@ -28,7 +28,7 @@ def open_images(
     image what read_image raises.
     """
     place = Path(path)
-    if not place.is_dir():
+    if not os.path.isdir(place):  # unlike Path's, this one never raises
         return ImageReader(place, [place], fps=fps, max_pixels=max_pixels)
     try:
         files = [f for f in place.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and f.is_file()]
