@@ -10,6 +10,10 @@ from edge.track.bytetrack import ByteTracker
 from edge.types import Detections, FloatArray, Track
 
 
+# Smoothing leaves the upper side of a box that is cut off a little below the frame's edge.
+_EDGE = 0.03
+
+
 @dataclass(frozen=True, slots=True)
 class Faceless:
     """What changed at one look. started: show no face, as of now. ended: show one now, or left."""
@@ -44,7 +48,8 @@ class FacelessWatch:
         """Take in one frame.
 
         faces: boxes ``[N, 4]``, in pixels like those of ``people``, of all faces that are followed;
-        somebody whose box holds the centre of one shows it.
+        somebody whose box holds the centre of one shows it. Somebody whose head is above the frame,
+        or who reaches in with an arm, hides nothing and is not counted.
         """
         active, gone = self.tracker.update(people, frame_index)
         ended = self._retire(gone)
@@ -57,7 +62,7 @@ class FacelessWatch:
                 person.sightings = 0
                 if was:
                     ended.append(track)
-            elif track.detection is not None:
+            elif track.detection is not None and not _head_is_cut_off(track.box):
                 person.sightings += 1
                 if not was and self._is_faceless(person):
                     started.append(track)
@@ -73,6 +78,11 @@ class FacelessWatch:
 
     def _is_faceless(self, person: _Person) -> bool:
         return person.sightings >= self.sightings
+
+
+def _head_is_cut_off(person: FloatArray) -> bool:
+    """Whether a person's box begins at the upper edge of the frame."""
+    return bool(person[1] <= _EDGE * (person[3] - person[1]))
 
 
 def _holds_one(person: FloatArray, faces: FloatArray) -> bool:

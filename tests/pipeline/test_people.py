@@ -59,6 +59,14 @@ def test_somebody_who_shows_a_face_is_not_told(make_stage: MakeStage, painted: P
     assert spoken([*scenes, stage.end()]) == []
 
 
+def test_somebody_whose_head_is_above_the_frame_hides_nothing(
+    make_stage: MakeStage, painted: Paint
+) -> None:
+    stage = make_stage(person=True, settings=SETTINGS)
+    reaching_in = (20, 0, 140, 230)
+    assert spoken([*stage.play([painted(bodies={0: reaching_in})] * 30), stage.end()]) == []
+
+
 def test_a_face_elsewhere_is_not_theirs(make_stage: MakeStage, painted: Paint) -> None:
     stage = make_stage(person=True, settings=SETTINGS)
     scenes = stage.play([painted({0: ELSEWHERE}, {0: BODY})] * 30)

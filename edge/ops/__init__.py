@@ -1,1 +1,0 @@
-"""Operations: what a device's service manager and operator see."""
