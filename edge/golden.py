@@ -57,7 +57,7 @@ def pack_golden(inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> by
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in {**inputs, **outputs}.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+                np.save(member, np.asarray(array), allow_pickle=False)
     return buffer.getvalue()
 
 

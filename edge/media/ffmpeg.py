@@ -239,7 +239,9 @@ class VideoEncoder:
         self._count = 0
         self._fps = fps
         self._container = av.open(f"file:{path}", mode="w", format=container)
-        self._stream = self._container.add_stream("libvpx-vp9", rate=fps, options=_VP9)
+        stream = self._container.add_stream("libvpx-vp9", rate=fps, options=_VP9)
+        assert isinstance(stream, av.VideoStream)  # the types of PyAV 17 do not say it
+        self._stream = stream
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = "yuv420p"
         context = self._stream.codec_context

@@ -29,6 +29,8 @@ def assign(cost: ArrayLike, limit: float) -> Indices:
     if not np.isfinite(matrix).all():
         raise ValueError("expected finite costs, found NaN or infinity")
     gain = np.minimum(matrix - limit, 0.0)
+    rows: Indices
+    columns: Indices
     if gain.shape[0] <= gain.shape[1]:
         rows = np.arange(gain.shape[0])
         columns = _columns_of_rows(gain)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.errors import DecoderMismatchError
 from edge.geometry import area, clip_boxes, nms
@@ -89,7 +90,7 @@ class Detector:
         return visible[_suppress(visible, self._decoder.nms_iou)]
 
 
-def _suppress(found: Detections, iou: float) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def _suppress(found: Detections, iou: float) -> NDArray[np.intp]:
     """Indices kept by suppression within each label, best score first."""
     kept = [
         members[nms(found.boxes[members], found.scores[members], iou)]
@@ -98,9 +99,7 @@ def _suppress(found: Detections, iou: float) -> np.ndarray[tuple[int], np.dtype[
     if not kept:
         return np.zeros(0, np.intp)
     joined = np.concatenate(kept)
-    order: np.ndarray[tuple[int], np.dtype[np.intp]] = joined[
-        np.argsort(-found.scores[joined], kind="stable")
-    ]
+    order: NDArray[np.intp] = joined[np.argsort(-found.scores[joined], kind="stable")]
     return order
 
 

@@ -128,6 +128,7 @@ def test_a_joined_recording_keeps_its_pace(tmp_path: Path) -> None:
     for _ in range(2):
         with av.open(str(tmp_path / "part.ts"), "w") as container:
             stream = container.add_stream("mpeg1video", rate=25)
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
             for index in range(10):
                 frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="bgr24")

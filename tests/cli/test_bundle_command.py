@@ -136,7 +136,9 @@ def test_a_model_that_computes_something_else_here_is_refused(
     path = world.folder / "recogniser-bundle"
     bundle = open_bundle(path, require_signed=False)
     inputs, outputs = bundle.golden()
-    wrong = pack_golden(inputs, {name: value + np.float32(40) for name, value in outputs.items()})
+    wrong = pack_golden(
+        inputs, {name: np.asarray(value, np.float32) + 40 for name, value in outputs.items()}
+    )
     values = bundle.manifest.model_dump(mode="json")
 
     for entry in values["files"]:

@@ -81,6 +81,7 @@ def test_colours_follow_the_matrix_that_the_file_names(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.mkv"
         with av.open(str(path), "w") as container:
             stream = container.add_stream("ffv1", rate=25)
+            assert isinstance(stream, av.VideoStream)
             stream.width = stream.height = 64
             stream.pix_fmt = "yuv444p"
             stream.codec_context.colorspace = space
