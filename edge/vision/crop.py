@@ -89,11 +89,11 @@ def _part(
     corners = np.asarray([[-1, -1], [width, -1], [-1, height], [width, height]], np.float64)
     undone = np.linalg.inv(matrix[:, :2])
     seen = transform_points(np.column_stack([undone, -undone @ matrix[:, 2]]), corners)
-    margin = 2.0 * np.asarray(factors)
+    margin = np.asarray(factors)
     limits = np.asarray(picture.shape[1::-1])
     low = np.clip(np.floor(seen.min(axis=0) - margin), 0, limits - 1).astype(np.int64)
     high = np.clip(np.ceil(seen.max(axis=0) + margin) + 1, low + 1, limits).astype(np.int64)
-    # Whole steps average several times faster; away from the picture's end the margin has room.
+    # Whole steps average several times faster, and the margin has room for what they leave out.
     whole = np.maximum(high - (high - low) % factors, low + 1)
     high = np.where(high < limits, whole, high)
     part = picture[low[1] : high[1], low[0] : high[0]]

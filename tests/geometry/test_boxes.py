@@ -93,6 +93,12 @@ def test_nms(boxes: object, scores: list[float], iou: float, kept: list[int]) ->
     assert found.tolist() == kept
 
 
+def test_many_equal_scores_keep_the_order_of_their_rows() -> None:
+    corner = 20.0 * np.arange(100)
+    boxes = np.stack([corner, corner, corner + 10, corner + 10], axis=1)
+    assert nms(boxes, np.full(100, 0.5), 0.3).tolist() == list(range(100))
+
+
 def test_what_suppression_keeps_never_overlaps_and_covers_what_it_drops() -> None:
     random = np.random.default_rng(7)
     corner = random.uniform(0, 60, (200, 2))

@@ -164,6 +164,19 @@ def test_it_is_closed_before_load_and_after_close() -> None:
         runner.infer({"x": numbers(1)})
 
 
+def test_a_second_load_does_not_reach_the_backend() -> None:
+    loads: list[None] = []
+
+    class Counted(FakeRunner):
+        def _load(self) -> Signature:
+            loads.append(None)
+            return super()._load()
+
+    with Counted(signature((None, 3)), rows_summed) as runner:
+        runner.load()
+    assert len(loads) == 1
+
+
 def test_the_context_manager_loads_and_closes_even_when_the_body_fails() -> None:
     runner = FakeRunner(signature((None, 3)), rows_summed)
 

@@ -27,21 +27,21 @@ def make_manifest() -> MakeManifest:
     """``make_manifest("yunet", outputs, decoder={…}, labels=[…], **input)``: changes by key."""
 
     def make(
-        name: str,
+        family: str,
         outputs: list[str],
         *,
         decoder: dict[str, Any] | None = None,
         labels: list[str] | None = None,
         **changes: Any,
     ) -> Manifest:
-        values = template(name)
+        values = template(family)
         values["input"].update(changes)
         values["decoder"].update(decoder or {})
         if labels is not None:
             values["labels"] = labels
         values.update(
             format="1.0",
-            name=name,
+            name=family,
             version="1",
             outputs=outputs,
             files=[{"path": "fp32.onnx", "bytes": 1, "sha256": "0" * 64}],

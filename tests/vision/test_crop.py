@@ -116,6 +116,15 @@ def test_outside_of_the_picture_an_aligned_face_is_black() -> None:
     assert (crop[:, column + 3 :] == 0).all()
 
 
+@pytest.mark.parametrize("degrees", [0, 33, 90, -120])
+def test_inside_of_the_picture_nothing_black_comes_in(degrees: float) -> None:
+    white = np.full((2000, 2001, 3), 255, np.uint8)
+    # Just above 2, 4 and 8 times the template's 35.2 there is the least to spare.
+    for eye_distance in (9.0, 17.5, 34.0, 50.0, *range(71, 79), *range(141, 149), *range(282, 290)):
+        points = face_points(eye_distance, degrees, (1001.3, 998.8))
+        assert align_face(white, points, TEMPLATE, SIZE).min() == 255
+
+
 @pytest.mark.parametrize("eye_distance", [20.0, 35.2, 300.0])
 @pytest.mark.parametrize("centre", [(-5000.0, 50.0), (50.0, 9000.0), (4000.0, -4000.0)])
 def test_a_face_wholly_outside_is_black(centre: tuple[float, float], eye_distance: float) -> None:
@@ -198,6 +207,17 @@ def test_a_larger_box_shrinks_to_the_same_crop_as_resizing_does(times: int) -> N
     assert inside.mean() < 3
     # Half a pixel to the side would be clearly worse.
     assert np.abs(crop[:, 1:] - resized[:, :-1])[1:-1, 1:-1].mean() > 4 * inside.mean()
+
+
+def test_the_last_columns_and_rows_of_the_picture_count() -> None:
+    # 8 · 48 + 5: not a whole number of steps.
+    picture = np.zeros((389, 389, 3), np.uint8)
+    picture[:, -5:] = 255
+    picture[-5:] = 255
+    crop = crop_box(picture, [0, 0, 389, 389], (48, 48))
+    assert (crop[:-2, -1] > 80).all()
+    assert (crop[-1, :-2] > 80).all()
+    assert not crop[:-2, :-2].any()
 
 
 def test_a_box_of_another_shape_is_stretched() -> None:

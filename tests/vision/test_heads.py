@@ -292,6 +292,11 @@ def test_rows_that_are_not_finite_are_dropped_alone(
             assert found.scores.max(initial=0) <= 1
 
 
+def test_objectness_on_the_floor_is_enough_for_a_certain_class() -> None:
+    (found,) = decode(YOLOX, [filled((21, 6), {3: [0, 0, 0, 0, 0.25, 1]})], floor=0.25)
+    assert found.scores.tolist() == [0.25]
+
+
 def test_a_poisoned_row_takes_its_face_with_it_and_no_other() -> None:
     outputs = yunet_outputs()
     outputs[-3][5, 7] = np.nan  # one landmark of the face of stride 8
