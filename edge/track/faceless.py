@@ -9,7 +9,6 @@ import numpy as np
 from edge.track.bytetrack import ByteTracker
 from edge.types import Detections, FloatArray, Track
 
-
 # Smoothing leaves the upper side of a box that is cut off a little below the frame's edge.
 _EDGE = 0.03
 
