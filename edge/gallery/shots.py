@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.types import ByteImage, Embedding, FaceQuality
+from edge.types import ByteImage, Embedding, FaceQuality, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,10 @@ class ShotSettings:
 
     keep: shots that are kept. enough: shots that agree with each other before anything is said.
     first_every, then_every: a window this long gives at most one view, its best; the short one
-    holds until there are ``enough``. expire: a shot older than this goes as soon as ``enough``
-    newer ones agree, so that an identity can follow a track that has changed hands, and is not lost
-    while its owner looks away. min_quality, min_face_px: a view below either is never embedded.
+    holds until there are ``enough``. recheck: a view is embedded after so long even where it is no
+    better than those kept, because the track may have changed hands. expire: a shot older than this
+    goes as soon as ``enough`` newer ones agree; nobody loses a name for looking away.
+    min_quality, min_face_px: a view below either is never embedded.
 
     Raises ValueError where nothing could ever be enough, or a view could weigh nothing.
     """
@@ -45,6 +46,7 @@ class ShotSettings:
     enough: int = 3
     first_every: int = 3
     then_every: int = 10
+    recheck: int = 30
     expire: int = 300
     min_quality: float = 0.3
     min_face_px: float = 32.0
@@ -52,8 +54,8 @@ class ShotSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.enough <= self.keep:
             raise ValueError(f"expected 1 <= enough <= keep, found {self.enough} and {self.keep}")
-        if min(self.first_every, self.then_every, self.expire) < 1:
-            raise ValueError("expected first_every, then_every and expire of 1 or more")
+        if min(self.first_every, self.then_every, self.recheck, self.expire) < 1:
+            raise ValueError("expected windows, recheck and expire of 1 or more")
         if not 0 < self.min_quality <= 1:
             raise ValueError(f"expected min_quality in 0..1 and above 0, found {self.min_quality}")
 
@@ -70,6 +72,7 @@ class ShotBook:
         self._level = level
         self._shots: list[Shot] = []
         self._agreeing: list[Shot] = []
+        self._latest: list[Shot] = []
         self._waiting: View | None = None
         self._window_start: int | None = None
         self.rejected: FaceQuality | None = None
@@ -103,12 +106,12 @@ class ShotBook:
         return None if self.is_enough else waiting
 
     def add(self, shot: Shot) -> None:
-        """Keep an embedded view, and drop the worst or those that are too old."""
+        """Keep an embedded view, and drop the worst or those that are of the past."""
+        self._latest = [*self._latest, shot][-self._settings.enough :]
+        kept = self._latest if self._has_changed_hands() else [*self._shots, shot]
         oldest = shot.frame_index - self._settings.expire
-        ranked = sorted(
-            [*self._shots, shot], key=lambda kept: (kept.frame_index < oldest, -kept.quality)
-        )
-        fresh = [kept for kept in ranked if kept.frame_index >= oldest]
+        ranked = sorted(kept, key=lambda one: (one.frame_index < oldest, -one.quality))
+        fresh = [one for one in ranked if one.frame_index >= oldest]
         settled = len(agreeing(fresh, self._level)) >= self._settings.enough
         self._shots = (fresh if settled else ranked)[: self._settings.keep]
         self._agreeing = agreeing(self._shots, self._level)
@@ -138,14 +141,30 @@ class ShotBook:
     def _close_window(self) -> View | None:
         self._window_start = None
         chosen, self._waiting = self._waiting, None
-        return chosen if chosen is not None and self._improves(chosen) else None
+        return chosen if chosen is not None and self._is_wanted(chosen) else None
 
-    def _improves(self, view: View) -> bool:
+    def _is_wanted(self, view: View) -> bool:
+        """Whether a window's best view adds to what is kept, or has to be held against it."""
         if len(self._shots) < self._settings.keep:
             return True
         oldest = view.frame_index - self._settings.expire
         stale = any(shot.frame_index < oldest for shot in self._shots)
-        return stale or view.quality.score > self._shots[-1].quality
+        latest = self._latest[-1]
+        due = view.frame_index - latest.frame_index >= self._settings.recheck
+        doubtful = not are_alike([latest], self._agreeing, self._level)
+        return stale or due or doubtful or view.quality.score > self._shots[-1].quality
+
+    def _has_changed_hands(self) -> bool:
+        """Whether the latest shots agree with each other and with none of those before."""
+        first = self._latest[0].frame_index
+        before = [shot for shot in self._agreeing if shot.frame_index < first]
+        agreed = len(agreeing(self._latest, self._level)) == self._settings.enough
+        return bool(before) and agreed and not are_alike(self._latest, before, self._level)
+
+
+def are_alike(some: Sequence[Shot], others: Sequence[Shot], level: float) -> bool:
+    """Whether any of these shots has a cosine of ``level`` or more to any of the others."""
+    return bool((_vectors(some) @ _vectors(others).T >= level).any())
 
 
 def agreeing(shots: Sequence[Shot], level: float) -> list[Shot]:
@@ -157,7 +176,7 @@ def agreeing(shots: Sequence[Shot], level: float) -> list[Shot]:
     """
     if not shots:
         return []
-    vectors = np.stack([shot.embedding.vector for shot in shots])
+    vectors = _vectors(shots)
     near = vectors @ vectors.T >= level
     np.fill_diagonal(near, True)
     sizes = near.sum(axis=1).tolist()
@@ -172,6 +191,11 @@ def fuse(shots: Sequence[Shot]) -> tuple[Embedding, float]:
     shots: one or more that agree, so that they cannot cancel out.
     """
     weights = np.asarray([shot.quality for shot in shots], np.float64)
-    mean = weights @ np.stack([shot.embedding.vector for shot in shots])
+    mean = weights @ _vectors(shots)
     unit = (mean / np.linalg.norm(mean)).astype(np.float32)
     return Embedding(unit, shots[0].embedding.space), float(weights.mean())
+
+
+def _vectors(shots: Sequence[Shot]) -> FloatArray:
+    """Float32 ``[N, D]``, N of one or more."""
+    return np.stack([shot.embedding.vector for shot in shots])

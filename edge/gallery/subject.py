@@ -18,8 +18,9 @@ class RecognitionSettings:
     good views after which a track is published as low_quality.
 
     A track that passes from one person to another, whose every window then has a good view, is
-    published as the second one at most ``shots.expire + (shots.enough + confirm) · window`` frames
-    later; window is ``shots.then_every`` and, where frames are skipped, one step more.
+    published as the second one at most ``shots.recheck + (shots.enough + confirm) · window`` frames
+    later; with ``shots.expire`` in place of ``shots.recheck`` where some view of the second could
+    be of the first. window is ``shots.then_every`` and, where frames are skipped, one step more.
     """
 
     shots: ShotSettings = field(default_factory=ShotSettings)

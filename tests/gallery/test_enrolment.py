@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import EnrolmentError, GalleryError
@@ -81,6 +81,7 @@ def test_a_piece_joins_the_face_it_is_most_like(world: World) -> None:
     assert joined[0] is heavy
 
 
+@settings(deadline=None)
 @given(
     pieces=st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 60), st.integers(1, 20), st.floats(0.1, 1)),
@@ -184,6 +185,7 @@ def test_a_face_is_said_to_be_where_it_mostly_was(world: World) -> None:
         choose([moving], source="a.mkv", at=(0.5, 0.9))
 
 
+@settings(deadline=None)
 @given(starts=st.lists(st.floats(0, 0.8), min_size=1, max_size=20))
 def test_the_point_that_a_refusal_suggests_lies_on_the_first_face(
     world: World, starts: list[float]

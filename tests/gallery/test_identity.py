@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.gallery.identity import IdentityKeeper, fault_of, judge
@@ -124,6 +124,7 @@ def test_another_identity_takes_three_votes_in_a_row(
     assert [keeper.consider(vote) for vote in votes] == changes
 
 
+@settings(deadline=None)
 @given(
     votes=st.lists(st.sampled_from([A, B, UNKNOWN]), max_size=40),
     confirm=st.integers(1, 5),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import GalleryError
@@ -92,6 +92,7 @@ def test_embeddings_of_another_model_are_refused(world: World, others: int) -> N
         cosine(foreign, world.embedding(1.0))
 
 
+@settings(deadline=None)
 @given(chosen=ENROLLED, seed=st.integers(0, 30))
 def test_it_finds_what_a_plain_loop_finds(
     world: World, chosen: list[tuple[str, int]], seed: int
@@ -116,6 +117,7 @@ def test_it_finds_what_a_plain_loop_finds(
     assert match.margin == pytest.approx(best[match.person] - max(others, default=0.0), abs=2e-6)
 
 
+@settings(deadline=None)
 @given(chosen=ENROLLED, seed=st.integers(0, 30), shuffle=st.randoms(use_true_random=False))
 def test_the_order_of_templates_makes_no_difference(
     world: World, chosen: list[tuple[str, int]], seed: int, shuffle: Random

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.gallery.shots import Shot, ShotBook, ShotSettings, agreeing, fuse
@@ -52,7 +52,7 @@ def test_a_window_gives_its_best_view_and_they_are_short_until_there_are_enough(
     [
         # One view a window: each is known to be its window's best when the next one comes.
         (range(0, 30, 3), [0, 3, 6, 9]),
-        (range(0, 300, 30), list(range(0, 240, 30))),
+        (range(0, 300, 30), list(range(0, 270, 30))),
         (range(0, 12, 2), [0, 4, 8]),
         # A gap, as where a face was lost behind something.
         ([0, 1, 50, 51, 52], [0, 50]),
@@ -70,6 +70,7 @@ def test_a_window_of_one_frame_takes_every_view(world: World) -> None:
     assert watch(world, book, ((f, 0.8) for f in (4, 5, 9, 30))) == [4, 5, 9, 30]
 
 
+@settings(deadline=None)
 @given(steps=INDICES, scores=SCORES)
 def test_embedded_views_are_good_and_new_and_never_more_than_the_windows(
     world: World, steps: list[int], scores: list[float]
@@ -86,6 +87,7 @@ def test_embedded_views_are_good_and_new_and_never_more_than_the_windows(
     assert all(b - a > FIRST for a, b in zip(embedded, embedded[2:], strict=False))
 
 
+@settings(deadline=None)
 @given(scores=SCORES)
 def test_where_frames_are_far_apart_every_good_view_that_improves_is_embedded(
     world: World, scores: list[float]
@@ -131,19 +133,91 @@ def test_only_the_best_are_kept_and_only_better_ones_are_embedded(world: World) 
     assert fused[1] == pytest.approx((0.55 + 0.6 + 0.7 + 0.8) / 4)
 
 
+def test_now_and_then_a_view_is_embedded_that_is_no_better(world: World) -> None:
+    book = a_book(keep=4, then_every=5, recheck=20)
+    frames = watch(world, book, ((f, 0.9) for f in range(24)))
+    assert frames == [0, 3, 6, 9]
+    before = book.fused()
+    assert watch(world, book, ((f, 0.5) for f in range(24, 75))) == [29, 49, 69]
+    after = book.fused()
+    assert before is not None
+    assert after is not None
+    assert after[1] == before[1]  # the worse view was compared and not kept
+    assert after[0].vector.tolist() == before[0].vector.tolist()
+
+
+def test_a_view_of_somebody_else_has_the_next_ones_looked_at_too(world: World) -> None:
+    book = a_book(keep=4, then_every=5, recheck=50)
+    watch(world, book, ((f, 0.9) for f in range(25)))
+    assert len(book) == 4
+    second = watch(world, book, ((f, 0.4) for f in range(25, 100)), person=1)
+    # One is due after 50 frames; it is in doubt, so is the next, and the third settles it.
+    assert second[:3] == [59, 64, 69]
+    fused = book.fused()
+    assert fused is not None
+    assert float(fused[0].vector[1]) > 0.9
+    assert book.is_enough
+
+
+def test_one_odd_view_is_looked_into_and_forgotten(world: World) -> None:
+    book = a_book(keep=4, then_every=5, recheck=50)
+    watch(world, book, ((f, 0.9) for f in range(25)))
+    before = book.fused()
+    assert watch(world, book, ((f, 0.4) for f in range(25, 64)), person=1) == [59]
+    assert watch(world, book, ((f, 0.4) for f in range(64, 105))) == [64]
+    after = book.fused()
+    assert before is not None
+    assert after is not None
+    assert after[0].vector.tolist() == before[0].vector.tolist()
+
+
+def test_a_track_changes_hands_with_enough_shots_like_none_before(world: World) -> None:
+    book = a_book()
+    for frame in range(0, 80, 10):
+        book.add(world.shot(frame, 0.9, world.view(0, 0.9, seed=frame)))
+    sizes = []
+    for frame in (80, 90, 100):
+        book.add(world.shot(frame, 0.4, world.view(1, 0.9, seed=frame)))
+        sizes.append(len(book))
+    assert sizes == [8, 8, 3]
+
+
+@pytest.mark.parametrize(
+    "faces",
+    [
+        # One is like both: it may be the same person in another pose.
+        [(0.0, 1.0), (0.0, 1.0), (0.7, 0.7)],
+        [(0.7, 0.7), (0.0, 1.0), (0.0, 1.0)],
+        # No two of them are alike.
+        [(0.0, 1.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 1.0)],
+        # Back again before it could be settled.
+        [(0.0, 1.0), (0.0, 1.0), (1.0,), (0.0, 1.0), (0.0, 1.0)],
+    ],
+)
+def test_less_than_that_is_no_change_of_hands(world: World, faces: list[tuple[float, ...]]) -> None:
+    book = a_book()
+    for frame in range(0, 80, 10):
+        book.add(world.shot(frame, 0.9, world.view(0, 0.9, seed=frame)))
+    for place, parts in enumerate(faces):
+        book.add(world.shot(80 + place * 10, 0.4, world.embedding(*parts)))
+    assert len(book) == 8
+    fused = book.fused()
+    assert fused is not None
+    assert float(fused[0].vector[0]) > 0.9
+
+
 def test_old_shots_stay_until_enough_newer_ones_agree(world: World) -> None:
     book = a_book(expire=100)
     for frame in (0, 10, 20, 30):
         book.add(world.shot(frame, 0.9, world.view(0, 0.9, seed=frame)))
-    stages = []
+    sizes = []
     for frame in (200, 210, 220):
-        book.add(world.shot(frame, 0.4, world.view(1, 0.9, seed=frame)))
-        stages.append((len(book), world.embedding(0, 1), book.fused()))
-    assert [count for count, _, _ in stages] == [5, 6, 3]
-    to_second = [float(f[0].vector @ second.vector) for _, second, f in stages if f]
-    assert to_second[0] == pytest.approx(0, abs=1e-6)
-    assert to_second[1] == pytest.approx(0, abs=1e-6)
-    assert to_second[2] > 0.9
+        book.add(world.shot(frame, 0.4, world.view(0, 0.9, seed=frame)))
+        sizes.append(len(book))
+    assert sizes == [5, 6, 3]
+    fused = book.fused()
+    assert fused is not None
+    assert fused[1] == pytest.approx(0.4)
 
 
 def test_newer_shots_that_disagree_do_not_put_out_the_old_ones(world: World) -> None:
@@ -162,7 +236,7 @@ def test_a_full_book_of_old_shots_lets_worse_new_ones_in(world: World) -> None:
     book = a_book(expire=100, keep=4)
     watch(world, book, ((f, 0.9) for f in range(60)))
     assert len(book) == 4
-    assert watch(world, book, ((f, 0.4) for f in range(300, 330)), person=1) == [300, 310, 320]
+    assert watch(world, book, ((f, 0.4) for f in range(300, 330))) == [300, 310, 320]
     assert len(book) == 3
 
 
@@ -195,6 +269,7 @@ def test_fusing_weighs_by_quality(world: World) -> None:
     assert fused.space == world.space
 
 
+@settings(deadline=None)
 @given(seeds=st.lists(st.integers(0, 99), min_size=1, max_size=12), scores=SCORES)
 def test_a_fused_vector_has_unit_length(
     world: World, seeds: list[int], scores: list[float]
@@ -210,6 +285,7 @@ def test_a_fused_vector_has_unit_length(
     assert 0 < quality <= 1
 
 
+@settings(deadline=None)
 @given(
     likenesses=st.lists(st.floats(0.85, 1), min_size=3, max_size=7),
     likeness=st.floats(0, 1),
@@ -246,6 +322,7 @@ def test_of_two_groups_the_larger_counts_then_the_one_of_higher_quality(world: W
         {"keep": 2},
         {"first_every": 0},
         {"then_every": 0},
+        {"recheck": 0},
         {"expire": 0},
         {"min_quality": 0.0},
         {"min_quality": 1.1},
