@@ -141,7 +141,10 @@ class Enroller:
         if faces.landmarks is None:
             return found, best, size
         for box, landmarks, score in zip(faces.boxes, faces.landmarks, faces.scores, strict=True):
-            crop = self._recogniser.align(picture, landmarks)
+            try:
+                crop = self._recogniser.align(picture, landmarks)
+            except ValueError:  # landmarks in one place: nothing to align
+                continue
             quality = face_quality(crop, box, landmarks, float(score))
             if quality.score < _SHOTS.min_quality or quality.face_px < _SHOTS.min_face_px:
                 best = quality if best is None or quality.score > best.score else best
@@ -185,10 +188,12 @@ def _note(scene: Scene, seen: dict[int, _Seen]) -> None:
 
 
 def _candidate(followed: Followed, seen: _Seen) -> Candidate | None:
-    fused = followed.subject.fused() if followed.subject is not None else None
-    if fused is None or not seen.frames:
+    subject = followed.subject
+    fused = subject.fused() if subject is not None else None
+    if subject is None or fused is None or not seen.frames:
         return None
-    return Candidate(fused[0], fused[1], np.stack(seen.boxes), tuple(seen.frames))
+    frames, mixed = tuple(seen.frames), subject.has_changed_hands
+    return Candidate(fused[0], fused[1], np.stack(seen.boxes), frames, mixed)
 
 
 def _fractions(box: FloatArray, size: tuple[int, int]) -> FloatArray:

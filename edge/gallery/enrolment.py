@@ -19,13 +19,15 @@ class Candidate:
     """One face followed through one source.
 
     boxes: float32 ``[N, 4]`` in fractions of the frame, one for each frame in which it was seen.
-    frames: those frames' indices, one or more. quality: mean of the fused views, above 0.
+    frames: those frames' indices, one or more. quality: mean of the fused views, above 0. mixed: it
+    was one face first and then another, so that nobody knows which frames are whose.
     """
 
     embedding: Embedding
     quality: float
     boxes: FloatArray
     frames: tuple[int, ...]
+    mixed: bool = False
 
     def __post_init__(self) -> None:
         if not self.frames or self.boxes.shape != (len(self.frames), 4):
@@ -67,8 +69,9 @@ def choose(
     candidates: as ``join_same_person`` gives them. at: a point, in fractions of the frame, that
     lies on the wanted face; it settles which of several is meant.
 
-    Raises EnrolmentError where there is no usable face, where a second reaches half of the first,
-    or, with ``at``, where no face lies there or a second does in half as many frames.
+    Raises EnrolmentError where there is no usable face, where a second reaches half of the first or
+    the first is mixed, or, with ``at``, where no face lies there or a second does in half as many
+    frames.
     """
     if not candidates:
         raise EnrolmentError(
@@ -77,7 +80,15 @@ def choose(
             found="no face of that kind",
             remedy="Take a closer, sharper or better lit picture.",
         )
-    return _dominant(candidates, source) if at is None else _pointed_at(candidates, source, at)
+    chosen = _dominant(candidates, source) if at is None else _pointed_at(candidates, source, at)
+    if chosen.mixed:
+        raise EnrolmentError(
+            f"the face at {_where(chosen)} in {source} turns into another",
+            expected="one face from its first frame to its last",
+            found="two people, one after the other in one place",
+            remedy="Cut the video so that only the wanted person is in it.",
+        )
+    return chosen
 
 
 def require_agreement(embeddings: Sequence[tuple[str, Embedding]], threshold: float) -> None:
@@ -140,6 +151,7 @@ def _join(a: Candidate, b: Candidate) -> Candidate:
         (a.weight + b.weight) / (len(a.frames) + len(b.frames)),
         np.concatenate([a.boxes, b.boxes]),
         a.frames + b.frames,
+        a.mixed or b.mixed,
     )
 
 

@@ -64,7 +64,8 @@ class ShotBook:
     """Chooses the views of one track that get embedded, and keeps the best.
 
     level: two views whose cosine is this or more are held to show one face.
-    rejected: the quality of the best view that was not good enough.
+    rejected: the quality of the best view that was not good enough. has_changed_hands: whether the
+    track has passed from one face to another.
     """
 
     def __init__(self, settings: ShotSettings, *, level: float) -> None:
@@ -76,6 +77,7 @@ class ShotBook:
         self._waiting: View | None = None
         self._window_start: int | None = None
         self.rejected: FaceQuality | None = None
+        self.has_changed_hands = False
 
     def __len__(self) -> int:
         return len(self._shots)
@@ -108,7 +110,9 @@ class ShotBook:
     def add(self, shot: Shot) -> None:
         """Keep an embedded view, and drop the worst or those that are of the past."""
         self._latest = [*self._latest, shot][-self._settings.enough :]
-        kept = self._latest if self._has_changed_hands() else [*self._shots, shot]
+        kept = [*self._shots, shot]
+        if self._shows_another():
+            self.has_changed_hands, kept = True, self._latest
         oldest = shot.frame_index - self._settings.expire
         ranked = sorted(kept, key=lambda one: (one.frame_index < oldest, -one.quality))
         fresh = [one for one in ranked if one.frame_index >= oldest]
@@ -154,7 +158,7 @@ class ShotBook:
         doubtful = not are_alike([latest], self._agreeing, self._level)
         return stale or due or doubtful or view.quality.score > self._shots[-1].quality
 
-    def _has_changed_hands(self) -> bool:
+    def _shows_another(self) -> bool:
         """Whether the latest shots agree with each other and with none of those before."""
         first = self._latest[0].frame_index
         before = [shot for shot in self._agreeing if shot.frame_index < first]

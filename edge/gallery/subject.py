@@ -87,6 +87,11 @@ class FaceSubject:
         """The best of the views that were too poor to embed; None where there was none."""
         return self._book.rejected
 
+    @property
+    def has_changed_hands(self) -> bool:
+        """Whether the track has passed from one face to another; only the latter counts."""
+        return self._book.has_changed_hands
+
     def fused(self) -> tuple[Embedding, float] | None:
         """The fused embedding and its mean quality; None without a usable view."""
         return self._book.fused()

@@ -35,9 +35,11 @@ def face(
     *,
     quality: float = 0.8,
     box: tuple[float, ...] = LEFT,
+    mixed: bool = False,
 ) -> Candidate:
     indices = tuple(frames)
-    return Candidate(embedding, quality, np.asarray([box] * len(indices), np.float32), indices)
+    boxes = np.asarray([box] * len(indices), np.float32)
+    return Candidate(embedding, quality, boxes, indices, mixed)
 
 
 # Joining ----------------------------------------------------------------------------------------
@@ -200,6 +202,22 @@ def test_the_point_that_a_refusal_suggests_lies_on_the_first_face(
     assert point is not None
     at = (float(point[1]), float(point[2]))
     assert choose([moving, rival], source="a.mkv", at=at) is moving
+
+
+@pytest.mark.parametrize("at", [None, (0.2, 0.2)])
+def test_a_face_that_turns_into_another_is_refused(
+    world: World, at: tuple[float, float] | None
+) -> None:
+    pieces = [face(world.embedding(1), range(20)), face(world.embedding(1), [30, 31], mixed=True)]
+    joined = join_same_person(pieces, 0.49)
+    with pytest.raises(EnrolmentError, match=r"at 0\.200,0\.250 in a\.mkv turns into another"):
+        choose(joined, source="a.mkv", at=at)
+
+
+def test_somebody_else_who_turns_into_another_does_no_harm(world: World) -> None:
+    main = face(world.embedding(1), range(20))
+    rival = face(world.embedding(0, 1), range(5), mixed=True, box=RIGHT)
+    assert choose([main, rival], source="a.mkv") is main
 
 
 @pytest.mark.parametrize(

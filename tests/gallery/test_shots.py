@@ -179,6 +179,7 @@ def test_a_track_changes_hands_with_enough_shots_like_none_before(world: World) 
     for frame in (80, 90, 100):
         book.add(world.shot(frame, 0.4, world.view(1, 0.9, seed=frame)))
         sizes.append(len(book))
+        assert book.has_changed_hands is (frame == 100)
     assert sizes == [8, 8, 3]
 
 
@@ -201,6 +202,7 @@ def test_less_than_that_is_no_change_of_hands(world: World, faces: list[tuple[fl
     for place, parts in enumerate(faces):
         book.add(world.shot(80 + place * 10, 0.4, world.embedding(*parts)))
     assert len(book) == 8
+    assert not book.has_changed_hands
     fused = book.fused()
     assert fused is not None
     assert float(fused[0].vector[0]) > 0.9

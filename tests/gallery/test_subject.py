@@ -192,6 +192,7 @@ def handover(world: World, looks: list[Look], people: str) -> tuple[list[tuple[i
     """(frame, name) of each change, unknown being "?", and the name at the end."""
     subject = a_subject(world, people)
     told = world.show(subject, looks)
+    assert subject.has_changed_hands
     subject.conclude()
     changes = [(t.frame, key(t.identity)) for t in told if t.changed]
     return [(f, k[1] or "?") for f, k in changes if k], (key(subject.identity) or ("", ""))[
