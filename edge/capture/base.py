@@ -6,16 +6,13 @@ at a time.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TypeVar
 
+from edge.closing import Closing
 from edge.errors import ClosedError
 from edge.types import Frame
-
-Self = TypeVar("Self", bound="Source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class SourceInfo:
     frames_total: int | None = None
 
 
-class Source(ABC):
+class Source(Closing):
     """The frames of one camera, in order. Use as a context manager, or call open and close.
 
     Iterate once; a second loop goes on where the first one stopped. Iteration raises
@@ -84,17 +81,8 @@ class Source(ABC):
                 self._iterator.close()
             self._close()
 
-    def __enter__(self: Self) -> Self:
+    def _prepare(self) -> None:
         self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _opened(self) -> SourceInfo:
         if self._info is None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TypeVar
 
+from edge.closing import Closing
 from edge.errors import ClosedError, MediaError, StreamBrokenError
 from edge.types import ByteImage
-
-Self = TypeVar("Self", bound="PictureReader")
 
 # FFmpeg's own assumption for streams that do not say.
 DEFAULT_FPS = 25.0
@@ -30,7 +27,7 @@ class Picture:
     index: int
 
 
-class PictureReader(ABC):
+class PictureReader(Closing):
     """An open series of pictures: iterate over it once, and close it or use it in a with block.
 
     A second loop goes on where the first one stopped. width and height are those of the first
@@ -69,16 +66,8 @@ class PictureReader(ABC):
             self._pictures.close()
             self._release()
 
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _prepare(self) -> None:
+        """Nothing is left to do: it is open from its construction."""
 
     def _deliver(self, first: Picture, rest: Iterator[Picture]) -> Generator[Picture, None, None]:
         last = first

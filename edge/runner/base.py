@@ -6,19 +6,17 @@ one thread at a time.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.closing import Closing
 from edge.errors import ClosedError, ModelError
 
 Tensor = NDArray[np.generic]
-Self = TypeVar("Self", bound="Runner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
 
 
-class Runner(ABC):
+class Runner(Closing):
     """A model that can be run. Use as a context manager, or call load and close.
 
     max_batch: the largest batch in one call, None for any. Larger batches given to ``infer`` are
@@ -115,17 +113,8 @@ class Runner(ABC):
             self._signature = None
             self._close()
 
-    def __enter__(self: Self) -> Self:
+    def _prepare(self) -> None:
         self.load()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _check(self, feeds: Mapping[str, Tensor], signature: Signature) -> int:
         wanted = {spec.name: spec for spec in signature.inputs}

@@ -6,22 +6,19 @@ threads: it serves one call at a time.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
-from types import TracebackType
-from typing import TypeVar
 
+from edge.closing import Closing
 from edge.errors import ClosedError, GalleryError
 from edge.ids import require_id
 from edge.types import Embedding, Event, EventDraft, Template
 
-Self = TypeVar("Self", bound="Store")
 
-
-class Store(ABC):
+class Store(Closing):
     """Something that is open between ``open`` and ``close``; use it as a context manager."""
 
     def __init__(self) -> None:
@@ -46,17 +43,8 @@ class Store(ABC):
                 self._opened = False
                 self._close()
 
-    def __enter__(self: Self) -> Self:
+    def _prepare(self) -> None:
         self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
