@@ -35,9 +35,9 @@ def test_cameras_keep_apart_what_they_see(make_stage: MakeStage, painted: Paint)
 
 def test_cameras_share_one_call_to_each_model(make_stage: MakeStage, painted: Paint) -> None:
     stage = make_stage()
-    for index in range(9):
+    for index in range(11):
         stage.step(*(Frame(c, index, 0.0, painted({0: FACE})) for c in ("door", "yard", "hall")))
-    assert stage.detector.batches == [3] * 9
+    assert stage.detector.batches == [3] * 11
     assert stage.embedder.batches == [3] * 3
 
 
@@ -58,7 +58,8 @@ def test_one_camera_may_end_and_come_back(make_stage: MakeStage, painted: Paint)
     stage.play([painted({1: FACE})] * 12, camera="yard")
     assert final_names(stage.end("door")) == ["a"]
     again = stage.play([painted({0: FACE})] * 12, camera="door")
-    assert [len(s.changed) for s in again] == [0] * 8 + [1] + [0] * 3
+    assert [len(s.changed) for s in again] == [0] * 10 + [1] + [0]
+    assert [f.track.id for f in again[-1].active] == [1]
     assert final_names(stage.end("yard")) == ["b"]
 
 

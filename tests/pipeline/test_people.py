@@ -102,6 +102,15 @@ def test_a_glimpse_of_somebody_is_not_told(make_stage: MakeStage, painted: Paint
     assert spoken([*stage.play(pictures), stage.end()]) == []
 
 
+def test_somebody_who_is_only_expected_is_not_sighted(
+    make_stage: MakeStage, painted: Paint
+) -> None:
+    settings = PipelineSettings(person_every=1, faceless=6)
+    stage = make_stage(person=True, settings=settings)
+    scenes = stage.play([painted(bodies={0: BODY})] * 7 + [painted()] * 100)
+    assert spoken([*scenes, stage.end()]) == []
+
+
 def test_sightings_count_only_one_after_another(make_stage: MakeStage, painted: Paint) -> None:
     settings = PipelineSettings(person_every=1, faceless=12)
     away, facing = painted(bodies={0: BODY}), painted({0: FACE}, {0: BODY})
