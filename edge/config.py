@@ -17,10 +17,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge.errors import SiteFileError, UsageError
+from edge.site.listen import ListenAddress, TcpAddress, UnixAddress
 from edge.site.problems import field_problems, reference_problems
 from edge.site.sections import (
     DEFAULT_MARGIN,
     Camera,
+    Control,
+    Metrics,
     Models,
     Mqtt,
     Recognition,
@@ -43,7 +46,10 @@ __all__ = [
     "DEFAULT_MARGIN",
     "TRIGGERS",
     "Camera",
+    "Control",
     "Environment",
+    "ListenAddress",
+    "Metrics",
     "Models",
     "Mqtt",
     "Recognition",
@@ -52,6 +58,8 @@ __all__ = [
     "SiteSection",
     "SourceAddress",
     "SourceKind",
+    "TcpAddress",
+    "UnixAddress",
     "load_site",
     "read_environment",
     "threshold_for",
@@ -111,15 +119,25 @@ def threshold_for(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What the process's environment asks for. log_level is one of LOG_LEVELS."""
+    """What the process's environment asks for and tells.
+
+    log_level: one of LOG_LEVELS. The rest is None unless systemd started the process:
+    notify_socket: where it wants to be told how the service is. watchdog_s: it restarts a service
+    that is silent for so long. credentials_directory: the files of LoadCredential.
+    journal_stream: device and inode of the pipe to the journal.
+    """
 
     log_level: str = "warning"
+    notify_socket: str | None = None
+    watchdog_s: float | None = None
+    credentials_directory: Path | None = None
+    journal_stream: tuple[int, int] | None = None
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Read EDGEWARDEN_LOG.
+    """Read EDGEWARDEN_LOG and what systemd sets.
 
-    variables: None reads the process's own. Raises UsageError for an unknown level.
+    variables: None reads the process's own. Raises UsageError for a value that cannot be used.
     """
     known = os.environ if variables is None else variables
     level = known.get("EDGEWARDEN_LOG", "").lower() or Environment().log_level
@@ -130,7 +148,37 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
             found=repr(level),
             remedy=did_you_mean(level, LOG_LEVELS),
         )
-    return Environment(log_level=level)
+    credentials = known.get("CREDENTIALS_DIRECTORY")
+    stream = _numbers(known, "JOURNAL_STREAM", r"(\d+):(\d+)", "device:inode")
+    return Environment(
+        log_level=level,
+        notify_socket=known.get("NOTIFY_SOCKET") or None,
+        watchdog_s=_watchdog_s(known),
+        credentials_directory=Path(credentials) if credentials else None,
+        journal_stream=(stream[0], stream[1]) if stream else None,
+    )
+
+
+def _watchdog_s(variables: Mapping[str, str]) -> float | None:
+    """Seconds of silence that the watchdog allows this very process; None without one."""
+    pid = _numbers(variables, "WATCHDOG_PID", r"(\d+)", "a process id")
+    period = _numbers(variables, "WATCHDOG_USEC", r"0*([1-9]\d*)", "microseconds, above 0")
+    if period is None or (pid is not None and pid[0] != os.getpid()):
+        return None
+    return period[0] / 1e6
+
+
+def _numbers(
+    variables: Mapping[str, str], name: str, form: str, expected: str
+) -> tuple[int, ...] | None:
+    """The numbers in a variable that has this form; None where it is unset or empty."""
+    text = variables.get(name, "")
+    if not text:
+        return None
+    match = re.fullmatch(form, text, re.ASCII)
+    if match is None:
+        raise UsageError(f"{name} cannot be read", expected=expected, found=repr(text))
+    return tuple(int(part) for part in match.groups())
 
 
 def _read_text(path: Path) -> str:

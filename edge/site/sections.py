@@ -26,6 +26,7 @@ from edge.site.values import (
     ANYONE,
     Host,
     Ids,
+    Listen,
     Margin,
     People,
     Rate,
@@ -147,6 +148,18 @@ class Mqtt(Section):
         return self
 
 
+class Metrics(Section):
+    """``[metrics]``: where they are served; nowhere without this section."""
+
+    listen: Listen
+
+
+class Control(Section):
+    """``[control]``: the socket of the running daemon. None: ``control.sock`` in state_dir."""
+
+    socket: SitePath | None = None
+
+
 class Site(Section):
     """A whole site file. All paths are absolute; mqtt None keeps events in the outbox."""
 
@@ -156,6 +169,13 @@ class Site(Section):
     cameras: Annotated[tuple[Camera, ...], Field(strict=False)] = ()
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
     mqtt: Mqtt | None = None
+    metrics: Metrics | None = None
+    control: Control = Control()
+
+    @property
+    def control_socket(self) -> Path:
+        """The socket at which the running daemon answers."""
+        return self.control.socket or self.site.state_dir / "control.sock"
 
     @property
     def tz(self) -> ZoneInfo | None:

@@ -16,6 +16,7 @@ from edge.errors import UsageError
 from edge.ids import require_id
 from edge.polygon import MAX_POINTS, Point, Polygon, polygon_fault
 from edge.schedule import Schedule
+from edge.site.listen import ListenAddress, TcpAddress, UnixAddress, parse_listen
 from edge.site.source import SourceAddress
 
 ANYONE = "*"
@@ -69,7 +70,7 @@ def _number(expected: str, fits: Callable[[float], bool]) -> BeforeValidator:
 
 
 def _parsed(
-    expected: str, kind: type[T], parse: Callable[[str, ValidationInfo], T]
+    expected: str, kind: type[T] | tuple[type[T], ...], parse: Callable[[str, ValidationInfo], T]
 ) -> BeforeValidator:
     """Read a string by ``parse``, which may raise UsageError; a finished value passes."""
 
@@ -110,6 +111,10 @@ def _path(text: str, info: ValidationInfo) -> Path:
 
 def _source(text: str, info: ValidationInfo) -> SourceAddress:
     return SourceAddress.parse(text, folder=_folder(info))
+
+
+def _listen(text: str, info: ValidationInfo) -> ListenAddress:
+    return parse_listen(text, folder=_folder(info))
 
 
 def _schedule(text: str, _info: ValidationInfo) -> Schedule:
@@ -172,6 +177,7 @@ SiteId = Annotated[str, _parsed("an id", str, _id)]
 PersonOrAnyone = Annotated[str, _parsed("a person's id or '*'", str, _person)]
 SitePath = Annotated[Path, _parsed("a path", Path, _path)]
 Source = Annotated[SourceAddress, _parsed("a source as text", SourceAddress, _source)]
+Listen = Annotated[ListenAddress, _parsed("an address as text", (TcpAddress, UnixAddress), _listen)]
 Weekly = Annotated[Schedule, _parsed("a schedule as text", Schedule, _schedule)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 Trigger = Annotated[str, AfterValidator(_trigger)]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from edge.config import Environment, read_environment
@@ -12,6 +15,18 @@ from edge.errors import UsageError
         ({}, Environment(log_level="warning")),
         ({"EDGEWARDEN_LOG": ""}, Environment()),
         ({"EDGEWARDEN_LOG": "DEBUG"}, Environment(log_level="debug")),
+        ({"NOTIFY_SOCKET": "@a/b"}, Environment(notify_socket="@a/b")),
+        ({"WATCHDOG_USEC": "30000000"}, Environment(watchdog_s=30.0)),
+        ({"WATCHDOG_USEC": "1", "WATCHDOG_PID": str(os.getpid())}, Environment(watchdog_s=1e-6)),
+        ({"WATCHDOG_USEC": "1", "WATCHDOG_PID": "1"}, Environment()),
+        ({"CREDENTIALS_DIRECTORY": "/run/c"}, Environment(credentials_directory=Path("/run/c"))),
+        ({"JOURNAL_STREAM": "9:12345"}, Environment(journal_stream=(9, 12345))),
+        (
+            dict.fromkeys(
+                ["NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"], ""
+            ),
+            Environment(),
+        ),
     ],
 )
 def test_what_the_environment_asks_for(variables: dict[str, str], environment: Environment) -> None:
@@ -26,3 +41,19 @@ def test_an_unknown_level_names_the_nearest() -> None:
 def test_the_process_has_an_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEWARDEN_LOG", "error")
     assert read_environment().log_level == "error"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("WATCHDOG_USEC", "soon"),
+        ("WATCHDOG_USEC", "0"),
+        ("WATCHDOG_USEC", "-1"),
+        ("WATCHDOG_PID", "me"),
+        ("JOURNAL_STREAM", "9"),
+        ("JOURNAL_STREAM", "9:x"),
+    ],
+)
+def test_what_systemd_would_not_say_is_refused(name: str, text: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} cannot be read.*found '{text}'"):
+        read_environment({name: text})
