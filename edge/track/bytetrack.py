@@ -237,7 +237,7 @@ class ByteTracker:
         """Begin an unconfirmed tracklet at each detection in ``free`` that is sure enough."""
         rows = [row for row in free if detections.scores[row] >= self._settings.start_score]
         for row in rows:
-            score, box = float(detections.scores[row]), detections.boxes[row].copy()
+            score, box = float(detections.scores[row]), detections.boxes[row]
             self._tracklets.append(_Tracklet(frame_index, frame_index, score, row, box, hits=1))
         self._motion = self._motion.join(Motion.start(detections.boxes[rows]))
 
