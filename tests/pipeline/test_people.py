@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from edge.pipeline import PipelineSettings, Scene
 from edge.types import ByteImage, Outcome
 
@@ -94,6 +96,15 @@ def test_it_ends_when_they_leave(make_stage: MakeStage, painted: Paint) -> None:
     assert [kind for kind, _ in spoken(scenes)] == ["started", "ended"]
     assert scenes[-1].active == ()
     assert spoken([stage.end()]) == []
+
+
+@pytest.mark.parametrize(("top", "told"), [(0, False), (2, False), (10, True)])
+def test_somebody_whose_head_is_above_the_frame_is_not_told(
+    make_stage: MakeStage, painted: Paint, top: int, told: bool
+) -> None:
+    stage = make_stage(person=True, settings=SETTINGS)
+    scenes = stage.play([painted(bodies={0: (20, top, 140, 230)})] * 30)
+    assert bool(spoken([*scenes, stage.end()])) is told
 
 
 def test_a_glimpse_of_somebody_is_not_told(make_stage: MakeStage, painted: Paint) -> None:
