@@ -350,10 +350,13 @@ def _video_stream(
             found="HEIF",
             remedy="Convert it to JPEG.",
         )
+    covers = Disposition.attached_pic
     stream = container.streams.best("video")
-    if not isinstance(stream, av.VideoStream) or stream.disposition & Disposition.attached_pic:
-        kinds = ", ".join(sorted({s.type for s in container.streams})) or "no streams"
-        raise MediaError(f"{path} has no video", expected="a video stream", found=kinds)
+    if not isinstance(stream, av.VideoStream) or stream.disposition & covers:
+        kinds = sorted({s.type for s in container.streams if not s.disposition & covers})
+        raise MediaError(
+            f"{path} has no video", expected="a video stream", found=", ".join(kinds) or "none"
+        )
     # PyAV types it without None, which is what stands here where FFmpeg has no decoder.
     context = cast("av.VideoCodecContext | None", stream.codec_context)
     if context is None or context.name not in VIDEO_DECODERS:
@@ -384,7 +387,7 @@ def _claimed_size(path: Path) -> tuple[int, int]:
 
 
 def _bgr(frame: VideoFrame) -> ByteImage:
-    return np.ascontiguousarray(frame.to_ndarray(format="bgr24", threads=1), dtype=np.uint8)
+    return np.asarray(frame.to_ndarray(format="bgr24", threads=1), dtype=np.uint8)
 
 
 def _orientation(frame: VideoFrame) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -12,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
@@ -98,14 +101,23 @@ def make_video(tmp_path: Path) -> MakeVideo:
 
 
 @pytest.fixture
-def make_sound(tmp_path: Path) -> Callable[[str], Path]:
-    """Write a file that holds sound and no picture; returns its path."""
+def make_sound(tmp_path: Path) -> Callable[..., Path]:
+    """Write a file of sound alone, with a cover picture or without; returns its path."""
 
-    def make(name: str) -> Path:
+    def make(name: str, *, cover: bool = False) -> Path:
         path = tmp_path / name
         with av.open(str(path), "w") as container:
             stream = container.add_stream("aac", rate=16000)
             assert isinstance(stream, av.AudioStream)
+            if cover:
+                front = container.add_stream("mjpeg", rate=1)
+                assert isinstance(front, av.VideoStream)
+                front.disposition = Disposition.attached_pic
+                front.width, front.height = 32, 32
+                front.pix_fmt = "yuvj420p"
+                picture = av.VideoFrame.from_ndarray(scene(0, (32, 32)), format="bgr24")
+                picture = picture.reformat(format="yuvj420p")
+                container.mux([*front.encode(picture), *front.encode(None)])
             container.mux([*stream.encode(_silence(16000)), *stream.encode(None)])
         return path
 
@@ -165,6 +177,41 @@ def exif_block() -> Callable[[int, str], bytes]:
         return magic + struct.pack(order + "IH", 8, 1) + entry + bytes(4)
 
     return block
+
+
+REFUSED = """
+import sys
+from edge.errors import MediaTooLargeError
+from edge.media import open_video, read_image
+import av
+
+
+def peak():
+    # Unlike the figure of getrusage, this one does not begin at that of the parent process.
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+
+
+kind, path, max_pixels = sys.argv[1:]
+before = peak()
+try:
+    {"image": read_image, "video": open_video}[kind](path, max_pixels=int(max_pixels))
+except MediaTooLargeError as error:
+    print(peak() - before, error.found)
+"""
+
+
+@pytest.fixture
+def refuse_in_a_new_process() -> Callable[[str, Path, int], tuple[int, str]]:
+    """Open an "image" or "video" that is too large: by how many kB the peak of memory rose, and
+    what the error says it found."""
+
+    def refuse(kind: str, path: Path, max_pixels: int) -> tuple[int, str]:
+        command = [sys.executable, "-c", REFUSED, kind, str(path), str(max_pixels)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        grown, found = done.stdout.split(maxsplit=1)
+        return int(grown), found.strip()
+
+    return refuse
 
 
 @pytest.fixture

@@ -93,6 +93,22 @@ def test_no_whole_picture_is_lost_at_a_cut(
         assert isinstance(error, StreamBrokenError)
 
 
+def test_a_packet_that_lost_its_end_is_a_cut_even_where_the_file_promised_nothing(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    data = make_video("a.mp4", muxer_options={"movflags": "faststart"}).read_bytes()
+    place = data.index(b"mdat") - 4
+    open_end = data[:place] + bytes(4) + data[place + 4 :]  # "to the end of the file"
+    path = tmp_path / "open.mp4"
+    path.write_bytes(open_end)
+    seen, error = read(path)
+    assert (len(seen), error) == (20, None)
+    path.write_bytes(open_end[: (place + len(data)) // 2])
+    seen, error = read(path)
+    assert 3 < len(seen) < 17
+    assert isinstance(error, StreamBrokenError)
+
+
 def test_a_transport_stream_that_ends_within_a_packet_was_cut(
     make_video: MakeVideo, tmp_path: Path
 ) -> None:
