@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edge.events.build import Place, alert_event, face_event
+from edge.events.build import Place, SystemName, alert_event, face_event, system_event
 from edge.events.names import source_of
-from edge.events.payloads import ModelReference
+from edge.events.payloads import ModelReference, Scalar
 from edge.pipeline import Followed, Scene
 from edge.polygon import Polygon
 from edge.rules.engine import RuleEngine, Sighting
@@ -90,6 +90,32 @@ class Reporter:
             for raised in self._rules.observe(sighting)
         ]
         return events + self._commit(alerts)
+
+    def system(
+        self,
+        name: SystemName,
+        *,
+        camera: str,
+        time: float,
+        reason: str | None = None,
+        detail: Mapping[str, Scalar] | None = None,
+    ) -> list[Event]:
+        """Commit an event about a camera, or about the device itself (camera ``_node``), and the
+        alerts it raises.
+
+        Raises the outbox's errors.
+        """
+        source = source_of(self._site, self._node, camera)
+        draft = system_event(name, source=source, time=time, reason=reason, detail=detail)
+        (event,) = self._commit([draft])
+        sighting = Sighting(
+            camera=camera, event=f"system.{name}", trigger=event.id, phase=Phase.ONCE, time=time
+        )
+        alerts = [
+            alert_event(event, rule=raised.rule, severity=raised.severity)
+            for raised in self._rules.observe(sighting)
+        ]
+        return [event, *self._commit(alerts)]
 
     def _drafts(self, scene: Scene, camera: CameraView) -> list[tuple[Followed, EventDraft]]:
         drafts = []
