@@ -159,11 +159,12 @@ class ShotBook:
         return stale or due or doubtful or view.quality.score > self._shots[-1].quality
 
     def _shows_another(self) -> bool:
-        """Whether the latest shots agree with each other and with none of those before."""
-        first = self._latest[0].frame_index
+        """Whether the latest shots agree with each other, and with none of enough before them."""
+        first, enough = self._latest[0].frame_index, self._settings.enough
         before = [shot for shot in self._agreeing if shot.frame_index < first]
-        agreed = len(agreeing(self._latest, self._level)) == self._settings.enough
-        return bool(before) and agreed and not are_alike(self._latest, before, self._level)
+        if min(len(before), len(agreeing(self._latest, self._level))) < enough:
+            return False
+        return not are_alike(self._latest, before, self._level)
 
 
 def are_alike(some: Sequence[Shot], others: Sequence[Shot], level: float) -> bool:

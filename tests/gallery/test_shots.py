@@ -208,6 +208,19 @@ def test_less_than_that_is_no_change_of_hands(world: World, faces: list[tuple[fl
     assert float(fused[0].vector[0]) > 0.9
 
 
+def test_a_hand_before_the_face_is_no_owner_of_the_track(world: World) -> None:
+    book = a_book()
+    for frame in (0, 3):
+        book.add(world.shot(frame, 0.9, world.view(1, 0.9, seed=frame)))
+    for frame in (6, 9, 12):
+        book.add(world.shot(frame, 0.4, world.view(0, 0.9, seed=frame)))
+    assert book.is_enough
+    assert not book.has_changed_hands
+    fused = book.fused()
+    assert fused is not None
+    assert fused[1] == pytest.approx(0.4)
+
+
 def test_old_shots_stay_until_enough_newer_ones_agree(world: World) -> None:
     book = a_book(expire=100)
     for frame in (0, 10, 20, 30):
