@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 _SUPPORTED = ("detector", "landmarks", "recogniser", "person")
 _UNSUPPORTED = ("liveness", "anonymiser", "enhancer", "anomaly", "behaviour")
 _PERSON = "person"
+# Below a detector's own score a face is no find, but it keeps a track that has one.
+_FLOOR = TrackSettings().low_score
 _GALLERY_FILE = "gallery.db"
 
 
@@ -175,14 +177,12 @@ def _operating_point(site: Site, bundles: dict[str, Bundle]) -> OperatingPoint |
 
 
 def _models(bundles: dict[str, Bundle], runners: dict[str, Runner]) -> Models:
-    # Below the detector's own score a face is no find, but it keeps a track that has one.
-    floor = TrackSettings().low_score
     parts = {role: (runners[role], bundle.manifest) for role, bundle in bundles.items()}
     return Models(
-        detector=Detector(*parts["detector"], floor=floor),
+        detector=Detector(*parts["detector"], floor=_FLOOR),
         landmarks=LandmarkFinder(*parts["landmarks"]) if "landmarks" in parts else None,
         recogniser=Recogniser(*parts["recogniser"]) if "recogniser" in parts else None,
-        person=Detector(*parts[_PERSON], floor=floor, labels=(_PERSON,))
+        person=Detector(*parts[_PERSON], floor=_FLOOR, labels=(_PERSON,))
         if _PERSON in parts
         else None,
     )

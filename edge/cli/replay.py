@@ -200,8 +200,8 @@ def report(
     print(table(headings, rows) if rows else "no faces were followed")
     rate = frames / seconds if seconds > 0 else 0.0
     print(
-        f"\n{frames} frames of {len(results)} files, {len(rows)} tracks, {len(events)} events, "
-        f"{alerts} alerts; {rate:.0f} frames/s with loading and writing"
+        f"\nframes {frames}, files {len(results)}, tracks {len(rows)}, events {len(events)}, "
+        f"alerts {alerts}; {rate:.0f} frames/s with loading and writing"
     )
 
 

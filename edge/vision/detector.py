@@ -21,8 +21,8 @@ from edge.vision.preprocess import Placement, place, place_in_tensor
 class Detector:
     """Finds objects in pictures with the model behind ``runner``, as its manifest says.
 
-    floor: the lowest score to report; the manifest's own where None. A tracker asks for less than
-    the manifest does, to keep hold of a face that is half hidden.
+    floor: the lowest score to report; the manifest's own where that is lower, or floor is None. A
+    tracker asks for less than the manifest does, to keep hold of a face that is half hidden.
     labels: report only these of the bundle's labels; all where None.
 
     Raises DecoderMismatchError where the manifest is no detector's or lacks a label asked for.
@@ -47,7 +47,8 @@ class Detector:
         self._input: Input = manifest.input
         self._decoder = manifest.decoder
         self._head = head_for(manifest.decoder)
-        self._floor = manifest.decoder.score if floor is None else floor
+        score = manifest.decoder.score
+        self._floor = score if floor is None else min(floor, score)
         self._labels = None if labels is None else _indices(manifest, labels)
 
     @property
