@@ -1,0 +1,1 @@
+"""Events to an MQTT broker: out of the outbox, in order, until each is acknowledged."""

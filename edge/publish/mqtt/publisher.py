@@ -1,0 +1,280 @@
+"""The outbox to a broker: one thread, one connection at a time, nothing lost between the two.
+
+An event leaves the outbox only when the broker has acknowledged it with success. paho's own queue
+is never used: at most ``window`` events are handed over, only while connected, and after a loss
+they are sent again from the outbox, in order. So an event may arrive twice, with the same id, but
+only one that was in the window when a connection or this process ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from edge.config import Mqtt
+from edge.errors import SiteFileError
+from edge.events.names import AVAILABILITY_TOPIC, STATUS_TOPIC
+from edge.events.payloads import CameraStatus
+from edge.ids import require_id
+from edge.publish.mqtt.courier import TICK_S, Courier
+from edge.publish.mqtt.credentials import Credentials
+from edge.publish.mqtt.link import Link, Will
+from edge.publish.mqtt.retained import Retained
+from edge.publish.mqtt.state import Condition, MqttState, Reason
+from edge.publish.mqtt.window import Window
+from edge.store.base import Outbox
+from edge.types import Event
+
+_log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 5.0
+# How long the broker may take to accept a connection.
+WELCOME_S = 5.0
+# A connection that held so long was a good one: the next loss starts with short pauses again.
+_SETTLED_S = 10.0
+
+# What a broker does to a connection with an event that it cannot stand.
+_HUNG_UP = (Reason.CLOSED, Reason.REFUSED, Reason.PROTOCOL, Reason.UNANSWERED)
+
+
+class MqttPublisher:
+    """Sends what stands in the outbox to the broker of ``[mqtt]``, from ``start`` to ``stop``.
+
+    outbox: open, and stays so until after ``stop``. credentials: systemd's folder of them, if any.
+    window: most events that are sent twice when a connection or the process ends. on_acknowledged:
+    is given every event that the broker took, on the publisher's thread; it must be quick and must
+    not raise. clock: seconds, monotonic.
+
+    Raises SiteFileError for settings that contradict each other, UsageError for ids that are none.
+    """
+
+    def __init__(
+        self,
+        settings: Mqtt,
+        *,
+        site: str,
+        node: str,
+        outbox: Outbox,
+        credentials: Path | None = None,
+        window: int = 20,
+        keepalive_s: int = 10,
+        on_acknowledged: Callable[[Event], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if settings.password_file is not None and settings.username is None:
+            raise SiteFileError(
+                "[mqtt] has a password and nobody it belongs to",
+                expected="username beside password_file",
+                found="password_file alone",
+            )
+        self._settings = settings
+        self._site = require_id(site, "the site id")
+        self._node = require_id(node, "the node id")
+        self._availability = AVAILABILITY_TOPIC.format(site=site, node=node)
+        self._credentials = Credentials(settings, credentials)
+        self._keepalive_s = keepalive_s
+        self._clock = clock
+        self._window = Window(outbox, size=window)
+        self._retained = Retained()
+        self._courier = Courier(
+            window=self._window,
+            retained=self._retained,
+            clock=clock,
+            on_acknowledged=on_acknowledged,
+        )
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._stop_by = 0.0
+        self._wake = -1
+        self._wake_lock = threading.Lock()
+        self._fault: BaseException | None = None
+        self._connected = False
+        self._condition = Condition(Reason.STOPPED)
+        self._since = clock()
+        self._connections = 0
+
+    @property
+    def state(self) -> MqttState:
+        """Where things stand; from any thread."""
+        return MqttState(
+            connected=self._connected,
+            reason=self._condition.reason,
+            detail=self._condition.detail,
+            since=self._since,
+            alive_at=self._courier.alive_at,
+            in_flight=self._window.in_flight,
+            published=self._courier.published,
+            refused=self._courier.refused,
+            refusing=self._window.refusing,
+            reconnects=max(self._connections - 1, 0),
+            outbox=self._courier.outbox_fault,
+        )
+
+    @property
+    def fault(self) -> BaseException | None:
+        """What ended the thread, where it ended by itself: a damaged outbox, or a defect."""
+        return self._fault
+
+    def start(self) -> None:
+        """Begin to connect and to send; returns at once. A second call does nothing."""
+        if self._thread is not None:
+            return
+        self._stopping.clear()
+        self._fault = None
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._note(Condition(Reason.CONNECTING))
+        self._retained.set(self._availability, b"online")
+        if self._settings.username is not None and not self._credentials.use_tls:
+            _log.warning("[mqtt] sends the password as plain text: set ca_file to encrypt")
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=False)
+        self._thread.start()
+
+    def stop(self, drain_s: float = 1.0) -> None:
+        """Send what is left for at most ``drain_s``, say ``stopped``, and end the thread.
+
+        Takes at most a second more than drain_s, or until a connection attempt under way ends.
+        Raises what ended the thread before, if it ended by itself. A second call does nothing.
+        """
+        if self._thread is None:
+            return
+        self._stop_by = self._clock() + drain_s
+        self._stopping.set()
+        self.wake()
+        self._thread.join()
+        self._thread = None
+        with self._wake_lock:
+            os.close(self._wake)
+            self._wake = -1
+        if self._fault is not None:
+            raise self._fault
+
+    def wake(self) -> None:
+        """Something was committed to the outbox; from any thread, at any time."""
+        with self._wake_lock:
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)
+
+    def set_status(self, camera: str, status: CameraStatus | None) -> None:
+        """What the camera's status topic should say from now on; None: nothing, it is gone."""
+        topic = STATUS_TOPIC.format(
+            site=self._site, node=self._node, camera=require_id(camera, "the camera id")
+        )
+        payload = b"" if status is None else status.model_dump_json().encode("utf-8")
+        self._retained.set(topic, payload)
+        self.wake()
+
+    def __enter__(self) -> MqttPublisher:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        with _Keeping(self):
+            pause = FIRST_PAUSE_S
+            while not self._stopping.is_set():
+                began = self._clock()
+                self._connect_and_serve()
+                pause = FIRST_PAUSE_S if self._clock() - began > _SETTLED_S else pause
+                # Jittered, so that a site full of cameras does not come back all at once.
+                self._stopping.wait(random.uniform(pause / 2, pause))
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+            self._note(Condition(Reason.STOPPED))
+
+    def _connect_and_serve(self) -> None:
+        """One connection, from dialling to its end."""
+        self._courier.alive_at = self._clock()
+        link = Link(
+            self._settings,
+            client_id=f"edgewarden:{self._site}:{self._node}",
+            will=Will(self._availability, b"offline"),
+            credentials=self._credentials,
+            keepalive_s=self._keepalive_s,
+        )
+        try:
+            link.dial()
+            self._await_welcome(link)
+            if link.welcomed:
+                self._serve(link)
+        finally:
+            link.drop()
+            self._connected = False
+            condition = link.lost or Condition(Reason.STOPPED)
+            self._window.lost(self._clock(), hung_up=condition.reason in _HUNG_UP)
+        self._note(condition)
+
+    def _await_welcome(self, link: Link) -> None:
+        deadline = self._clock() + WELCOME_S
+        while link.lost is None and not link.welcomed:
+            left = deadline - self._clock()
+            if left <= 0:
+                link.drop(Reason.SILENT)
+            elif self._stopping.is_set():
+                link.drop()
+            else:
+                self._courier.turn(link, min(left, TICK_S), self._wake)
+
+    def _serve(self, link: Link) -> None:
+        """Carry what there is until the connection is lost or the publisher has to stop."""
+        self._connections += 1
+        self._connected = True
+        self._note(Condition(Reason.CONNECTED))
+        self._courier.serve(link, wake=self._wake, may_leave=self._may_leave)
+        if link.lost is None:
+            self._courier.say_last(link, self._availability, b"stopped", wake=self._wake)
+
+    def _may_leave(self) -> bool:
+        return self._stopping.is_set() and (self._window.drained or self._clock() >= self._stop_by)
+
+    def _note(self, condition: Condition) -> None:
+        """Keep why things are as they are, and say so when it is news."""
+        if condition.reason is self._condition.reason:
+            self._condition = condition
+            return
+        self._condition = condition
+        self._since = self._clock()
+        broker = f"{self._settings.host}:{self._settings.port}"
+        if condition.reason in (Reason.CONNECTING, Reason.CONNECTED, Reason.STOPPED):
+            _log.info("%s: %s", broker, condition)
+        else:
+            _log.warning("no connection to %s: %s", broker, condition)
+
+
+class _Keeping:
+    """Keeps what ends the publisher's thread, for whoever stops it."""
+
+    def __init__(self, publisher: MqttPublisher) -> None:
+        self._publisher = publisher
+
+    def __enter__(self) -> None:
+        """Nothing to make ready."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if error is not None:
+            self._publisher._fault = error
+        return True
+
+
+def _empty(counter: int) -> None:
+    try:
+        os.eventfd_read(counter)
+    except BlockingIOError:
+        return

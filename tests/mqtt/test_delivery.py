@@ -1,0 +1,117 @@
+"""Through a real mosquitto with TLS and a password: everything arrives, once, in order."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge.events.cloudevents import from_json
+from edge.store.outbox import SqliteOutbox
+
+if TYPE_CHECKING:
+    from tests.mqtt.conftest import (
+        Broker,
+        Commit,
+        MakeBroker,
+        MakePublisher,
+        MakeSubscriber,
+        Pki,
+        Until,
+    )
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_every_event_arrives_exactly_as_in_the_outbox(
+    broker: Broker,
+    subscribe: MakeSubscriber,
+    publish: MakePublisher,
+    outbox: SqliteOutbox,
+    commit: Commit,
+    until: Until,
+    version: str,
+) -> None:
+    subscriber = subscribe(broker)
+    events = commit(outbox, 3000)
+    publisher = publish(broker, mqtt={"version": version})
+    until(lambda: publisher.state.published == 3000)
+    until(lambda: len(subscriber.ids) == 3000)
+    received = [m for m in subscriber.messages if "/events/" in m.topic]
+    assert [from_json(bytes(m.payload)) for m in received] == events
+    assert received[1].topic == "edgewarden/hq/gate-01/yard/events/system/degraded"
+    assert {m.qos for m in received} == {1}
+    until(lambda: outbox.depth() == 0)
+    assert publisher.state.refused == publisher.state.reconnects == 0
+
+
+def test_what_is_committed_while_it_runs_arrives_when_it_is_woken(
+    broker: Broker,
+    subscribe: MakeSubscriber,
+    publish: MakePublisher,
+    outbox: SqliteOutbox,
+    commit: Commit,
+    until: Until,
+) -> None:
+    subscriber = subscribe(broker)
+    acknowledged: list[str] = []
+    publisher = publish(broker, on_acknowledged=lambda event: acknowledged.append(event.id))
+    committed = []
+    for _ in range(5):
+        committed += [event.id for event in commit(outbox, 3)]
+        publisher.wake()
+        until(lambda: subscriber.ids == committed)  # noqa: B023
+    until(lambda: acknowledged == committed)
+
+
+def test_a_broker_that_takes_little_at_a_time_is_given_little(
+    make_broker: MakeBroker,
+    subscribe: MakeSubscriber,
+    publish: MakePublisher,
+    outbox: SqliteOutbox,
+    commit: Commit,
+    until: Until,
+) -> None:
+    broker = make_broker("max_inflight_messages 2")
+    subscriber = subscribe(broker)
+    events = commit(outbox, 200)
+    publisher = publish(broker)
+    until(lambda: len(subscriber.ids) == 200)
+    assert subscriber.ids == [event.id for event in events]
+    # More than its Receive Maximum would have made it hang up.
+    assert publisher.state.reconnects == 0
+    assert "receive maximum" not in broker.log.lower()
+
+
+def test_a_client_certificate_stands_for_a_password(
+    make_broker: MakeBroker,
+    subscribe: MakeSubscriber,
+    publish: MakePublisher,
+    outbox: SqliteOutbox,
+    commit: Commit,
+    until: Until,
+    pki: Pki,
+) -> None:
+    broker = make_broker("tls:require_certificate true", "tls:use_identity_as_username true")
+    subscriber = subscribe(broker)
+    commit(outbox, 3)
+    certificate = {"client_cert": str(pki.client), "client_key": str(pki.client_key)}
+    publish(broker, mqtt={"username": None, "password_file": None, **certificate})
+    until(lambda: len(subscriber.ids) == 3)
+
+
+def test_nothing_is_left_of_it_after_stop(
+    broker: Broker, publish: MakePublisher, until: Until
+) -> None:
+    before = set(threading.enumerate())
+    publisher = publish(broker)
+    assert {t.name for t in set(threading.enumerate()) - before} == {"mqtt"}
+    publisher.start()
+    until(lambda: publisher.state.connected)
+    publisher.stop()
+    assert set(threading.enumerate()) == before
+    assert not publisher.state.connected
+    publisher.stop()
+    publisher.wake()
+    publisher.start()
+    until(lambda: publisher.state.connected)
