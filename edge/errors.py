@@ -6,7 +6,8 @@ The branches say what the caller can do about it::
     ├── TransientError             retry: state is whole, the same call may succeed later
     │   ├── StoreBusyError             another process holds the database
     │   ├── StoreFullError             no room left on the disk
-    │   └── StreamBrokenError          a stream ended before its end
+    │   ├── StreamBrokenError          a stream ended before its end
+    │   └── DaemonAbsentError          no daemon is running
     ├── UsageError                 reconfigure: what the user gave has to change
     │   ├── SiteFileError              the site file does not say what it must
     │   ├── MediaError                 an image or video cannot be opened
@@ -72,6 +73,10 @@ class StoreFullError(TransientError):
 
 class StreamBrokenError(TransientError):
     """A stream ended before its end; every frame up to there was delivered."""
+
+
+class DaemonAbsentError(TransientError):
+    """No daemon answers at the control socket."""
 
 
 class UsageError(EdgewardenError):

@@ -43,7 +43,7 @@ FLOORS = {
     "domain": ("edge.vision.*", "edge.track.*", "edge.gallery.*", "edge.rules.*", "edge.events.*"),
     "adapters": (
         *("edge.runner.*", "edge.capture.*", "edge.store.*", "edge.publish.*"),
-        "edge.media.*",
+        *("edge.media.*", "edge.ops.*"),
     ),
     "composition": (
         *("edge.pipeline", "edge.reporter", "edge.replay", "edge.service"),

@@ -1,0 +1,1 @@
+"""What keeps the daemon in sight: health, systemd, metrics, the control socket, logs, the lock."""
