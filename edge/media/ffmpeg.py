@@ -82,7 +82,7 @@ class VideoDecoder:
         self._path = path
         self._orientations = {0: UPRIGHT}
         self._container = _open_container(
-            path, codec_whitelist=",".join(VIDEO_DECODERS), max_pixels=_decoder_limit(max_pixels)
+            path, codec_whitelist=",".join(VIDEO_DECODERS), max_pixels=decoder_limit(max_pixels)
         )
         try:
             self._stream = _video_stream(self._container, path, max_pixels)
@@ -188,7 +188,7 @@ def decode_still(data: bytes, kind: str, *, name: str, max_pixels: int) -> ByteI
 
     context = av.CodecContext.create(STILL_DECODERS[kind], "r")
     assert isinstance(context, av.VideoCodecContext)
-    context.options = {"max_pixels": _decoder_limit(max_pixels)}
+    context.options = {"max_pixels": decoder_limit(max_pixels)}
     context.thread_count = 1
     try:
         frames = [*context.decode(av.Packet(data)), *context.decode(None)]
@@ -305,7 +305,7 @@ def too_large(
     )
 
 
-def _decoder_limit(max_pixels: int) -> str:
+def decoder_limit(max_pixels: int) -> str:
     """FFmpeg's own limit. It counts the padding of rows, so what is just within ours needs room."""
     return str(max_pixels + max_pixels // 8 + (1 << 16))
 
@@ -371,7 +371,7 @@ def _video_stream(
         size = _claimed_size(path)
     if size[0] * size[1] > max_pixels:
         raise too_large(str(path), max_pixels, size)
-    context.options = {"max_pixels": _decoder_limit(max_pixels)}
+    context.options = {"max_pixels": decoder_limit(max_pixels)}
     context.thread_count = 1
     return stream
 

@@ -190,9 +190,7 @@ def _ways(address: SourceAddress, limits: StreamLimits) -> tuple[str | None, dic
     )
 
 
-def _video_stream(
-    container: av.container.InputContainer, decoders: tuple[str, ...]
-) -> VideoStream:
+def _video_stream(container: av.container.InputContainer, decoders: tuple[str, ...]) -> VideoStream:
     import av
 
     stream = next(iter(container.streams.video), None)
