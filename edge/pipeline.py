@@ -66,13 +66,15 @@ class Scene:
     """What one step saw in one frame.
 
     active: followed and confirmed. changed: track ids whose identity is new or different. ended:
-    followed no more, identity final.
+    followed no more, identity final. detections: every face that the detector took for one, also
+    those that nothing follows; none in the scene that closes a camera.
     """
 
     frame: Frame
     active: tuple[Followed, ...]
     changed: frozenset[int]
     ended: tuple[Followed, ...]
+    detections: Detections = field(default_factory=Detections.empty, compare=False)
 
 
 @dataclass(slots=True)
@@ -108,6 +110,7 @@ class _Faces:
     active: list[_Face]
     ended: list[_Face]
     due: list[tuple[_Face, View]]
+    detections: Detections
 
 
 class Pipeline:
@@ -180,7 +183,7 @@ class Pipeline:
                 face.face_px = max(face.face_px, _shorter_side(track.box))
             active.append(face)
         due = self._take_views(frame, detections, active)
-        return _Faces(active, _retire(camera.faces, gone), due)
+        return _Faces(active, _retire(camera.faces, gone), due, detections)
 
     def _take_views(
         self, frame: Frame, detections: Detections, active: Sequence[_Face]
@@ -232,6 +235,7 @@ class Pipeline:
             (*(face.now() for face in faces.active), *_faceless(present)),
             frozenset(changed | {track.id for track in people.started}),
             (*self._conclude(faces.ended), *_faceless(people.ended)),
+            faces.detections,
         )
 
     def _watch_people(self, camera: _Camera, frame: Frame, faces: Sequence[_Face]) -> Faceless:
