@@ -11,13 +11,14 @@ from typing import get_args
 from edge import __version__
 from edge.events.catalogue import EVENTS, EventKind
 from edge.events.cloudevents import CONTENT_TYPE, ENVELOPES
-from edge.events.names import AVAILABILITY_TOPIC, EVENT_TOPIC, STATUS_TOPIC
+from edge.events.names import AVAILABILITY_TOPIC, EVENT_TOPIC, SNAPSHOT_TOPIC, STATUS_TOPIC
 from edge.events.payloads import Availability, CameraStatus
 from edge.events.schema import JsonObject, definitions
 from edge.ids import NODE_CAMERA, SELFTEST_CAMERA
 
 _BINDING = "0.2.0"
-_AVAILABILITY, _STATUS = "availability", "camera_status"
+_JPEG = "image/jpeg"
+_AVAILABILITY, _STATUS, _SNAPSHOT = "availability", "camera_status", "snapshot"
 
 
 def asyncapi() -> JsonObject:
@@ -27,9 +28,9 @@ def asyncapi() -> JsonObject:
         "info": {
             "title": "Edgewarden",
             "version": __version__,
-            "description": "Events of cameras, and the state of devices and their cameras. "
-            "Delivery is at least once: the id of an event tells a repeat, sequence and "
-            "node_sequence a gap.",
+            "description": "Events of cameras, the state of devices and their cameras, and "
+            "snapshots where they are asked for. Events are delivered at least once: their id "
+            "tells a repeat, sequence and node_sequence a gap. Snapshots may be lost.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": CONTENT_TYPE,
@@ -40,11 +41,17 @@ def asyncapi() -> JsonObject:
                 _AVAILABILITY, AVAILABILITY_TOPIC, "Whether a device is there. Retained."
             ),
             _STATUS: _channel(_STATUS, STATUS_TOPIC, "How a camera's stream is. Retained."),
+            _SNAPSHOT: _channel(
+                _SNAPSHOT,
+                SNAPSHOT_TOPIC,
+                "The picture that goes with an event. Sent once, at QoS 0, and not retained.",
+            ),
         },
         "operations": {
             **{f"send_{_key(kind)}": _operation(_key(kind), retain=False) for kind in EVENTS},
             f"send_{_AVAILABILITY}": _operation(_AVAILABILITY, retain=True),
             f"send_{_STATUS}": _operation(_STATUS, retain=True),
+            f"send_{_SNAPSHOT}": _operation(_SNAPSHOT, qos=0, retain=False),
         },
         "components": {
             "parameters": _parameters(),
@@ -59,6 +66,13 @@ def asyncapi() -> JsonObject:
                     "enum": list(get_args(Availability)),
                     "description": "online: connected; offline: lost without a word, sent by the "
                     "broker as the will message; stopped: ended in good order.",
+                },
+                "Snapshot": {
+                    "type": "string",
+                    "format": "binary",
+                    "contentMediaType": _JPEG,
+                    "description": "A JPEG file: the subject of the event and its surroundings, "
+                    "or the whole frame. The faces of everybody else are blurred.",
                 },
             },
         },
@@ -107,12 +121,12 @@ def _channel(key: str, address: str, description: str) -> JsonObject:
     }
 
 
-def _operation(key: str, *, retain: bool) -> JsonObject:
+def _operation(key: str, *, retain: bool, qos: int = 1) -> JsonObject:
     return {
         "action": "send",
         "channel": {"$ref": f"#/channels/{key}"},
         "messages": [{"$ref": f"#/channels/{key}/messages/{key}"}],
-        "bindings": {"mqtt": {"qos": 1, "retain": retain, "bindingVersion": _BINDING}},
+        "bindings": {"mqtt": {"qos": qos, "retain": retain, "bindingVersion": _BINDING}},
     }
 
 
@@ -124,6 +138,7 @@ def _parameters() -> dict[str, JsonObject]:
             "description": f"Id of the camera, from the site file. In events also {NODE_CAMERA}: "
             f"the device itself, and {SELFTEST_CAMERA}: its self-test.",
         },
+        "event_id": {"description": "Id of the event that the picture goes with."},
     }
 
 
@@ -141,6 +156,10 @@ def _messages() -> JsonObject:
         _STATUS: {
             **_message(_STATUS, CameraStatus.__name__, "The state of a camera's stream."),
             "contentType": "application/json",
+        },
+        _SNAPSHOT: {
+            **_message(_SNAPSHOT, "Snapshot", "A picture of what an event is about."),
+            "contentType": _JPEG,
         },
     }
 

@@ -12,6 +12,7 @@ ROOT = "edgewarden"
 EVENT_TOPIC = ROOT + "/{site}/{node}/{camera}/events/{family}/{name}"
 AVAILABILITY_TOPIC = ROOT + "/{site}/{node}/availability"
 STATUS_TOPIC = ROOT + "/{site}/{node}/{camera}/status"
+SNAPSHOT_TOPIC = ROOT + "/{site}/{node}/{camera}/snapshots/{event_id}"
 
 _ID = ID_RULE.strip("^$")
 SOURCE_RULE = f"^{ROOT}/{_ID}/{_ID}/({_ID}|{NODE_CAMERA}|{SELFTEST_CAMERA})$"
@@ -45,3 +46,9 @@ def event_topic(source: str, event_type: str) -> str:
     _, site, node, camera = source.split("/")
     _, family, name, _ = event_type.split(".")
     return EVENT_TOPIC.format(site=site, node=node, camera=camera, family=family, name=name)
+
+
+def snapshot_topic(source: str, event_id: str) -> str:
+    """The topic of the picture that goes with an event, from the event's source and id."""
+    _, site, node, camera = source.split("/")
+    return SNAPSHOT_TOPIC.format(site=site, node=node, camera=camera, event_id=event_id)

@@ -11,7 +11,7 @@ import pytest
 from edge.events.asyncapi import asyncapi
 from edge.events.catalogue import EVENTS
 from edge.events.cloudevents import to_json
-from edge.events.names import event_topic
+from edge.events.names import event_topic, snapshot_topic
 from edge.events.payloads import CameraStatus
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def test_there_is_a_channel_for_every_topic(document: dict[str, Any]) -> None:
         *(event_topic(source, kind.type) for kind in EVENTS),
         "edgewarden/{site}/{node}/availability",
         "edgewarden/{site}/{node}/{camera}/status",
+        snapshot_topic(source, "{event_id}"),
     }
 
 
@@ -93,9 +94,17 @@ def test_every_channel_has_one_operation_that_sends_its_messages(document: dict[
 def test_events_go_at_least_once_and_states_are_retained(document: dict[str, Any]) -> None:
     for operation in document["operations"].values():
         binding = operation["bindings"]["mqtt"]
-        assert binding["qos"] == 1
         address = resolve(document, operation["channel"]["$ref"])["address"]
-        assert binding["retain"] is not ("/events/" in address)
+        assert binding["qos"] == (0 if "/snapshots/" in address else 1)
+        assert binding["retain"] is address.endswith(("/availability", "/status"))
+
+
+def test_a_snapshot_is_a_jpeg_under_the_id_of_its_event(document: dict[str, Any]) -> None:
+    channel = document["channels"]["snapshot"]
+    assert channel["address"] == "edgewarden/{site}/{node}/{camera}/snapshots/{event_id}"
+    message = resolve(document, channel["messages"]["snapshot"]["$ref"])
+    assert message["contentType"] == "image/jpeg"
+    assert resolve(document, message["payload"]["$ref"])["format"] == "binary"
 
 
 def test_the_will_says_offline_on_the_availability_topic(document: dict[str, Any]) -> None:
