@@ -30,9 +30,10 @@ from edge.site.sections import (
     Rule,
     Site,
     SiteSection,
+    Snapshots,
 )
 from edge.site.source import SourceAddress, SourceKind
-from edge.site.values import ANYONE, TRIGGERS, did_you_mean, is_number
+from edge.site.values import ANYONE, PICTURED, TRIGGERS, did_you_mean, is_number
 from edge.strict_json import read_strict_json
 from edge.types import OperatingPoint
 
@@ -44,6 +45,7 @@ else:
 __all__ = [
     "ANYONE",
     "DEFAULT_MARGIN",
+    "PICTURED",
     "TRIGGERS",
     "Camera",
     "Control",
@@ -56,6 +58,7 @@ __all__ = [
     "Rule",
     "Site",
     "SiteSection",
+    "Snapshots",
     "SourceAddress",
     "SourceKind",
     "TcpAddress",

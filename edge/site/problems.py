@@ -86,7 +86,7 @@ def field_problems(error: ValidationError) -> list[Problem]:
 
 
 def reference_problems(data: Mapping[str, object]) -> list[Problem]:
-    """Ids given twice, and rules that name a camera or zone which is not there.
+    """Ids given twice, rules that name a camera or zone which is not there, snapshots for nobody.
 
     Works on the plain tables and skips what has the wrong type, so that these problems are told
     together with all others.
@@ -100,6 +100,10 @@ def reference_problems(data: Mapping[str, object]) -> list[Problem]:
         zones[str(camera.get("id"))] = named
     for index, rule in rules.items():
         problems += _unknown_names(("rules", index), rule, zones)
+    snapshots = data.get("snapshots")
+    if isinstance(snapshots, Mapping) and snapshots.get("mqtt") is True and "mqtt" not in data:
+        expected, found = "false without [mqtt], which names the broker", "true"
+        problems.append(Problem(("snapshots", "mqtt"), expected, found))
     return problems
 
 

@@ -29,6 +29,7 @@ from edge.site.values import (
     Listen,
     Margin,
     People,
+    PicturedEvents,
     Rate,
     Seconds,
     SiteId,
@@ -160,6 +161,22 @@ class Control(Section):
     socket: SitePath | None = None
 
 
+class Snapshots(Section):
+    """``[snapshots]``: pictures of what some events are about; none without this section.
+
+    what: the subject and its surroundings, or the whole frame; the faces of everybody else are
+    blurred in either. budget_mb: megabytes (10⁶ bytes) that all pictures may take; the oldest make
+    room. keep_days: none is kept longer. quality: of the JPEG. mqtt: send them too.
+    """
+
+    what: Literal["crop", "frame"] = "crop"
+    on: PicturedEvents = ("alert.raised", "face.recognised", "face.unknown")
+    budget_mb: Annotated[int, Field(ge=1)] = 500
+    keep_days: Rate = 7.0
+    quality: Annotated[int, Field(ge=1, le=100)] = 85
+    mqtt: bool = False
+
+
 class Site(Section):
     """A whole site file. All paths are absolute; mqtt None keeps events in the outbox."""
 
@@ -169,6 +186,7 @@ class Site(Section):
     cameras: Annotated[tuple[Camera, ...], Field(strict=False)] = ()
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
     mqtt: Mqtt | None = None
+    snapshots: Snapshots | None = None
     metrics: Metrics | None = None
     control: Control = Control()
 

@@ -37,6 +37,9 @@ TRIGGERS = (
     "system.stopped",
 )
 
+# Every event type that a snapshot may go with: those about somebody who can be seen.
+PICTURED = ("alert.raised", *(name for name in TRIGGERS if name.startswith("face.")))
+
 T = TypeVar("T")
 
 
@@ -146,6 +149,13 @@ def _trigger(name: str) -> str:
     return name
 
 
+def _pictured(name: str) -> str:
+    if name not in PICTURED:
+        expected = "an event about somebody who can be seen, as family.name"
+        raise refusal(expected, remedy=did_you_mean(name, PICTURED))
+    return name
+
+
 def _point(value: object) -> Point:
     pair = tuple(value) if isinstance(value, (list, tuple)) else ()
     if len(pair) == 2 and all(is_number(v) and 0 <= v <= 1 for v in pair):
@@ -181,6 +191,7 @@ Listen = Annotated[ListenAddress, _parsed("an address as text", (TcpAddress, Uni
 Weekly = Annotated[Schedule, _parsed("a schedule as text", Schedule, _schedule)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 Trigger = Annotated[str, AfterValidator(_trigger)]
+Pictured = Annotated[str, AfterValidator(_pictured)]
 Host = Annotated[str, AfterValidator(_host)]
 Text = Annotated[str, AfterValidator(_text)]
 Threshold = Annotated[float, _number("a number above 0 and up to 1", lambda v: 0 < v <= 1)]
@@ -196,3 +207,4 @@ Zone = Annotated[
 Ids = Annotated[tuple[SiteId, ...], Field(strict=False), AfterValidator(_not_empty)]
 People = Annotated[tuple[PersonOrAnyone, ...], Field(strict=False), AfterValidator(_not_empty)]
 Triggers = Annotated[tuple[Trigger, ...], Field(strict=False), AfterValidator(_not_empty)]
+PicturedEvents = Annotated[tuple[Pictured, ...], Field(strict=False), AfterValidator(_not_empty)]
