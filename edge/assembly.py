@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge.bundle import Bundle, open_bundle
 from edge.config import Models as ModelPaths
@@ -154,7 +155,12 @@ def load_gallery(site: Site, space: str) -> Gallery:
 def open_gallery(site: Site, *, read_only: bool = False) -> GalleryStore:
     """The site's gallery, not yet opened. Read-only it works beside a writer, and is empty where
     nobody was enrolled yet."""
-    return SqliteGalleryStore(site.site.state_dir / _GALLERY_FILE, read_only=read_only)
+    return SqliteGalleryStore(gallery_path(site), read_only=read_only)
+
+
+def gallery_path(site: Site) -> Path:
+    """Where the site's gallery is kept."""
+    return site.site.state_dir / _GALLERY_FILE
 
 
 def _require_role(role: str, bundle: Bundle) -> None:

@@ -7,7 +7,8 @@ events.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -23,6 +24,12 @@ from edge.vision.detector import Detector
 from edge.vision.landmarks import LandmarkFinder
 from edge.vision.quality import face_quality
 from edge.vision.recogniser import Recogniser
+
+Timed = Callable[[str], AbstractContextManager[None]]
+
+
+def _untimed(stage: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +123,8 @@ class _Faces:
 class Pipeline:
     """Detects, follows and recognises the faces of any number of cameras.
 
-    gallery and point are None together with ``models.recogniser``.
+    gallery and point are None together with ``models.recogniser``. timed: what is entered around
+    the stages ``detect``, ``track`` and ``recognise``, for whoever measures them.
     """
 
     def __init__(
@@ -126,8 +134,10 @@ class Pipeline:
         gallery: Gallery | None = None,
         point: OperatingPoint | None = None,
         settings: PipelineSettings | None = None,
+        timed: Timed = _untimed,
     ) -> None:
         self._models = models
+        self._timed = timed
         self._gallery = gallery
         self._point = point
         self._settings = settings or PipelineSettings()
@@ -137,12 +147,15 @@ class Pipeline:
         """Analyse one frame each of different cameras; scenes come in the order of the frames."""
         if not frames:
             return []
-        found = self._models.detector.detect([frame.image for frame in frames])
-        seen = [
-            self._follow(self._camera(frame.camera), frame, detections)
-            for frame, detections in zip(frames, found, strict=True)
-        ]
-        self._learn([due for faces in seen for due in faces.due])
+        with self._timed("detect"):
+            found = self._models.detector.detect([frame.image for frame in frames])
+        with self._timed("track"):
+            seen = [
+                self._follow(self._camera(frame.camera), frame, detections)
+                for frame, detections in zip(frames, found, strict=True)
+            ]
+        with self._timed("recognise"):
+            self._learn([due for faces in seen for due in faces.due])
         return [self._scene(frame, faces) for frame, faces in zip(frames, seen, strict=True)]
 
     def end(self, last: Frame) -> Scene:

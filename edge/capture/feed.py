@@ -134,6 +134,11 @@ class CameraFeed(ABC):
             return changes
 
     @property
+    def pid(self) -> int | None:
+        """The process that captures now; None where there is none."""
+        return None
+
+    @property
     def fault(self) -> BaseException | None:
         """What went wrong in the background that nobody had foreseen; stop raises it."""
         return None

@@ -29,7 +29,7 @@ FLOORS = {
         *("edge.ids", "edge.polygon", "edge.strict_json"),
     ),
     "facts": (
-        *("edge.config", "edge.site.*", "edge.schedule", "edge.source_address"),
+        *("edge.config", "edge.site.*", "edge.schedule"),
         *("edge.manifest", "edge.manifest_model", "edge.manifest_parts", "edge.templates"),
         *("edge.bundle", "edge.bundle_folder", "edge.choice", "edge.golden"),
         *("edge.signature", "edge.onnx_file", "edge.device", "edge.durable"),
@@ -46,7 +46,8 @@ FLOORS = {
         *("edge.media.*", "edge.ops.*"),
     ),
     "composition": (
-        *("edge.pipeline", "edge.reporter", "edge.replay", "edge.service", "edge.snapshots"),
+        *("edge.pipeline", "edge.reporter", "edge.replay", "edge.loop", "edge.deployment"),
+        *("edge.service", "edge.upkeep", "edge.snapshots"),
         *("edge.assembly", "edge.bundler", "edge.enrol", "edge.cli.*"),
     ),
 }

@@ -1,0 +1,157 @@
+"""One site file at work: its models, gallery, rules and cameras.
+
+A reload makes a second deployment beside the first. ``prepare`` does everything that can fail, and
+only then does ``take_over`` touch what runs: a reload happens whole, or nothing has changed.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from edge.assembly import LoadedModels, load_gallery, load_models
+from edge.capture.live import LiveCamera
+from edge.config import Camera, Site
+from edge.gallery.matcher import Gallery
+from edge.loop import LiveLoop, OnScene, Station
+from edge.ops.health import Fault, HealthMonitor
+from edge.ops.metrics import Metrics
+from edge.pipeline import Pipeline, Timed
+from edge.reporter import CameraView, Reporter
+from edge.rules.engine import RuleEngine
+from edge.store.metered import MeteredOutbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a deployment works with and a reload leaves alone."""
+
+    outbox: MeteredOutbox
+    metrics: Metrics
+    monitor: HealthMonitor
+    on_scene: OnScene
+
+    def timed(self) -> Timed:
+        """What measures the pipeline's stages."""
+        return lambda stage: self.metrics.stage_seconds.time(stage=stage)
+
+
+class Deployment:
+    """Runs one site between ``take_over`` and ``close``."""
+
+    def __init__(self, site: Site, surroundings: Surroundings) -> None:
+        self.site = site
+        self._around = surroundings
+        self._owned = ExitStack()
+        self._loaded: LoadedModels | None = None
+        self._gallery: Gallery | None = None
+        self._loop: LiveLoop | None = None
+        self.stations: dict[str, Station] = {}
+
+    @property
+    def loop(self) -> LiveLoop:
+        """The loop, from ``take_over`` on."""
+        assert self._loop is not None
+        return self._loop
+
+    def prepare(self) -> None:
+        """Load and verify models, gallery and cameras, starting nothing.
+
+        Raises their errors, MediaError for a camera that can never be opened here; nothing is left
+        open then.
+        """
+        with ExitStack() as owned:
+            self._loaded = owned.enter_context(load_models(self.site))
+            self._gallery = self._load_gallery()
+            self.stations = {camera.id: _station(camera) for camera in self.site.cameras}
+            self._owned = owned.pop_all()
+
+    def take_over(self, before: Deployment | None = None) -> None:
+        """Begin: cameras whose source did not change keep running, the others start and stop."""
+        if before is not None:
+            before.end_tracks()
+            self._inherit(before)
+            before.close()
+        for name, station in self.stations.items():
+            self._around.metrics.add_camera(name)
+            self._around.monitor.watch(f"camera:{name}", _fault_of(station))
+            station.feed.start()
+        self._loop = self._make_loop()
+
+    def refresh_gallery(self) -> None:
+        """Recognise with what is enrolled now: tracks end, and faces are looked at anew.
+
+        Raises the store's errors; the old gallery stays in use then.
+        """
+        self._gallery = self._load_gallery()
+        self.end_tracks()
+        self._loop = self._make_loop()
+
+    def end_tracks(self) -> None:
+        """End every track and commit what that says."""
+        if self._loop is not None:
+            self._loop.end()
+
+    def close(self) -> None:
+        """Stop the cameras that are still this deployment's, and release the models."""
+        for station in self.stations.values():
+            station.feed.ask_to_stop()  # all begin to end before any is waited for
+        with self._owned:
+            for name, station in self.stations.items():
+                station.feed.stop()
+                self._around.metrics.remove_camera(name)
+                self._around.monitor.solved(f"camera_lost:{name}")
+            self.stations = {}
+            self._loop = None
+
+    def _inherit(self, before: Deployment) -> None:
+        """Take running cameras over; the loop that had them has ended their tracks."""
+        old = {camera.id: camera for camera in before.site.cameras}
+        for camera in self.site.cameras:
+            if camera.id in old and _capture(old[camera.id]) == _capture(camera):
+                running = before.stations.pop(camera.id)
+                running.view = self.stations[camera.id].view
+                self.stations[camera.id] = running
+
+    def _load_gallery(self) -> Gallery | None:
+        assert self._loaded is not None
+        recogniser = self._loaded.models.recogniser
+        return load_gallery(self.site, recogniser.space) if recogniser else None
+
+    def _make_loop(self) -> LiveLoop:
+        loaded, around = self._loaded, self._around
+        assert loaded is not None
+        reporter = Reporter(
+            site=self.site.site.id,
+            node=self.site.site.node,
+            outbox=around.outbox,
+            rules=RuleEngine(self.site.rules, timezone=self.site.tz),
+            threshold=loaded.point.threshold if loaded.point else None,
+            models=loaded.references,
+        )
+        pipeline = Pipeline(
+            loaded.models, gallery=self._gallery, point=loaded.point, timed=around.timed()
+        )
+        return LiveLoop(
+            list(self.stations.values()),
+            pipeline=pipeline,
+            reporter=reporter,
+            outbox=around.outbox,
+            metrics=around.metrics,
+            monitor=around.monitor,
+            on_scene=around.on_scene,
+        )
+
+
+def _fault_of(station: Station) -> Fault:
+    return lambda: station.feed.fault
+
+
+def _station(camera: Camera) -> Station:
+    view = CameraView(id=camera.id, rules_as=camera.id, zones=camera.zones)
+    return Station(LiveCamera(camera), view)
+
+
+def _capture(camera: Camera) -> tuple[object, ...]:
+    """What a running capture depends on."""
+    return camera.source, camera.loop, camera.fps

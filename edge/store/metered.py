@@ -1,0 +1,40 @@
+"""The daemon's outbox: it counts what goes in, times it, and says when something was committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edge.errors import StoreBusyError, StoreFullError
+from edge.ops.metrics import Metrics
+from edge.store.outbox import SqliteOutbox
+from edge.types import Event, EventDraft
+
+
+class MeteredOutbox(SqliteOutbox):
+    """An outbox that fills in the daemon's metrics.
+
+    on_commit: called after every commit, on the thread that made it; it must be quick. lost: events
+    that had no room and of which nobody was told yet.
+    """
+
+    def __init__(
+        self, path: Path, *, max_bytes: int, metrics: Metrics, on_commit: Callable[[], None]
+    ) -> None:
+        super().__init__(path, max_bytes=max_bytes)
+        self._metrics = metrics
+        self._on_commit = on_commit
+        self.lost = 0
+
+    def _append(self, drafts: Sequence[EventDraft]) -> list[Event]:
+        try:
+            with self._metrics.stage_seconds.time(stage="commit"):
+                events = super()._append(drafts)
+        except (StoreFullError, StoreBusyError):
+            self.lost += len(drafts)
+            self._metrics.events_lost.inc(len(drafts))
+            raise
+        for event in events:
+            self._metrics.events.inc(type=event.type)
+        self._on_commit()
+        return events

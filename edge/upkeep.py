@@ -1,0 +1,133 @@
+"""What the daemon looks after between frames: camera states, gauges, and who is enrolled."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.assembly import gallery_path
+from edge.capture.feed import CameraState
+from edge.deployment import Deployment
+from edge.errors import EdgewardenError, TransientError
+from edge.events.cloudevents import format_time
+from edge.events.payloads import CameraStatus
+from edge.ops.health import HealthMonitor, Progress
+from edge.ops.metrics import Metrics
+from edge.publish.mqtt.publisher import MqttPublisher
+from edge.store.base import Outbox
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S = 2.0
+_STATUS_EVERY_S = 10.0
+_PUBLISHER_DEADLINE_S = 30.0
+_GALLERY = "gallery"
+
+
+class Upkeep:
+    """Called at every turn of the loop; does something every two seconds.
+
+    publisher: None without a broker.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        metrics: Metrics,
+        monitor: HealthMonitor,
+        progress: Progress,
+        publisher: MqttPublisher | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._outbox = outbox
+        self._metrics = metrics
+        self._monitor = monitor
+        self._publisher = publisher
+        self._clock = clock
+        self._next = clock()
+        self._told: dict[str, tuple[CameraState, float]] = {}
+        self._gallery: tuple[object, ...] | None = None
+        self._mqtt_reconnects = 0
+        self._stage = (
+            progress.stage("mqtt", deadline_s=_PUBLISHER_DEADLINE_S) if publisher else None
+        )
+
+    def look(self, deployment: Deployment) -> None:
+        """Do what is due."""
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + _EVERY_S
+        self._tell_cameras(deployment, now)
+        self._measure(now)
+        self._watch_gallery(deployment)
+
+    def _tell_cameras(self, deployment: Deployment, now: float) -> None:
+        """Retained states for consumers: when one changes, and now and then for its frame rate."""
+        if self._publisher is None:
+            return
+        for name in self._told.keys() - deployment.stations.keys():
+            del self._told[name]
+            self._publisher.set_status(name, None)
+        for name, station in deployment.stations.items():
+            status = station.feed.status
+            told, at = self._told.get(name, (None, 0.0))
+            if told is None or told.state is not status.state or now - at >= _STATUS_EVERY_S:
+                self._told[name] = (status, now)
+                since = format_time(status.since)
+                self._publisher.set_status(
+                    name, CameraStatus(state=status.state.value, fps=status.fps, since=since)
+                )
+
+    def _measure(self, now: float) -> None:
+        try:
+            self._metrics.outbox_events.set(self._outbox.depth())
+            oldest = self._outbox.oldest()
+        except TransientError as error:
+            _log.info("outbox: %s", error)
+        else:
+            age = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+            self._metrics.outbox_oldest.set(age)
+        self._metrics.set_health(self._monitor.report.health)
+        if self._publisher is None or self._stage is None:
+            return
+        state = self._publisher.state
+        if now - state.alive_at < _PUBLISHER_DEADLINE_S:
+            self._stage.beat()
+        self._metrics.mqtt_connected.set(state.connected)
+        self._metrics.mqtt_reconnects.inc(max(0, state.reconnects - self._mqtt_reconnects))
+        self._mqtt_reconnects = state.reconnects
+        if state.connected:
+            self._monitor.solved("mqtt")
+        else:
+            self._monitor.problem("mqtt", state.reason.value)
+
+    def _watch_gallery(self, deployment: Deployment) -> None:
+        """Use a changed gallery: somebody was enrolled or erased by another process."""
+        seen = _fingerprint(gallery_path(deployment.site))
+        if self._gallery is not None and seen != self._gallery:
+            try:
+                deployment.refresh_gallery()
+            except EdgewardenError as error:
+                _log.error("the changed gallery cannot be read: %s", error)
+                self._monitor.problem(_GALLERY, error.message)
+                return
+            self._monitor.solved(_GALLERY)
+            _log.info("the gallery has changed and was read anew")
+        self._gallery = seen
+
+
+def _fingerprint(database: Path) -> tuple[object, ...]:
+    """What changes when a SQLite database or its log is written."""
+    found: list[object] = []
+    for path in (database, database.with_name(f"{database.name}-wal")):
+        try:
+            facts = path.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((facts.st_mtime_ns, facts.st_size, facts.st_ino))
+    return tuple(found)
