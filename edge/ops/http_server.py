@@ -15,7 +15,6 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with the page of this path."""
-        make = self.server.pages.get(urlsplit(self.path).path)
+        make = self.server.pages.get(self.path.partition("?")[0])
         if make is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
