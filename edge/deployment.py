@@ -6,6 +6,7 @@ only then does ``take_over`` touch what runs: a reload happens whole, or nothing
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -13,13 +14,16 @@ from edge.assembly import LoadedModels, load_gallery, load_models
 from edge.capture.live import LiveCamera
 from edge.config import Camera, Site
 from edge.gallery.matcher import Gallery
-from edge.loop import LiveLoop, OnScene, Station
+from edge.loop import LiveLoop, Station
 from edge.ops.health import Fault, HealthMonitor
 from edge.ops.metrics import Metrics
-from edge.pipeline import Pipeline, Timed
+from edge.pipeline import Pipeline, Scene, Timed
 from edge.reporter import CameraView, Reporter
 from edge.rules.engine import RuleEngine
+from edge.snapshots import SnapshotTaker, snapshot_store
 from edge.store.metered import MeteredOutbox
+from edge.store.snapshots import SnapshotStore
+from edge.types import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,6 @@ class Surroundings:
     outbox: MeteredOutbox
     metrics: Metrics
     monitor: HealthMonitor
-    on_scene: OnScene
 
     def timed(self) -> Timed:
         """What measures the pipeline's stages."""
@@ -45,6 +48,8 @@ class Deployment:
         self._owned = ExitStack()
         self._loaded: LoadedModels | None = None
         self._gallery: Gallery | None = None
+        self._snapshots: SnapshotStore | None = None
+        self._taker: SnapshotTaker | None = None
         self._loop: LiveLoop | None = None
         self.stations: dict[str, Station] = {}
 
@@ -63,6 +68,7 @@ class Deployment:
         with ExitStack() as owned:
             self._loaded = owned.enter_context(load_models(self.site))
             self._gallery = self._load_gallery()
+            self._taker = self._make_taker(owned)
             self.stations = {camera.id: _station(camera) for camera in self.site.cameras}
             self._owned = owned.pop_all()
 
@@ -113,6 +119,25 @@ class Deployment:
                 running.view = self.stations[camera.id].view
                 self.stations[camera.id] = running
 
+    def sweep_snapshots(self, now: float) -> None:
+        """Remove the pictures that are too old. now: seconds since the epoch.
+
+        Raises OutputError where that fails.
+        """
+        if self._snapshots is not None:
+            self._snapshots.sweep(now)
+
+    def _make_taker(self, owned: ExitStack) -> SnapshotTaker | None:
+        settings = self.site.snapshots
+        if settings is None:
+            return None
+        store = self._snapshots = snapshot_store(settings, self.site.site.state_dir)
+        return SnapshotTaker(settings, owned.enter_context(store))
+
+    def _show(self, scene: Scene, events: Sequence[Event]) -> None:
+        if self._taker is not None:
+            self._taker.take(scene, events)
+
     def _load_gallery(self) -> Gallery | None:
         assert self._loaded is not None
         recogniser = self._loaded.models.recogniser
@@ -139,7 +164,7 @@ class Deployment:
             outbox=around.outbox,
             metrics=around.metrics,
             monitor=around.monitor,
-            on_scene=around.on_scene,
+            on_scene=self._show,
         )
 
 

@@ -77,7 +77,6 @@ class Service:
                 outbox=outbox,
                 metrics=self._metrics,
                 monitor=self._monitor,
-                on_scene=lambda scene, events: None,
             )
             deployment = self._deployment = Deployment(site, surroundings)
             deployment.prepare()

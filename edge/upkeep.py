@@ -10,7 +10,7 @@ from pathlib import Path
 from edge.assembly import gallery_path
 from edge.capture.feed import CameraState
 from edge.deployment import Deployment
-from edge.errors import EdgewardenError, TransientError
+from edge.errors import EdgewardenError, OutputError, TransientError
 from edge.events.cloudevents import format_time
 from edge.events.payloads import CameraStatus
 from edge.ops.health import HealthMonitor, Progress
@@ -23,7 +23,9 @@ _log = logging.getLogger(__name__)
 _EVERY_S = 2.0
 _STATUS_EVERY_S = 10.0
 _PUBLISHER_DEADLINE_S = 30.0
+_SWEEP_EVERY_S = 3600.0
 _GALLERY = "gallery"
+_SNAPSHOTS = "snapshots"
 
 
 class Upkeep:
@@ -47,7 +49,7 @@ class Upkeep:
         self._monitor = monitor
         self._publisher = publisher
         self._clock = clock
-        self._next = clock()
+        self._next = self._next_sweep = clock()
         self._told: dict[str, tuple[CameraState, float]] = {}
         self._gallery: tuple[object, ...] | None = None
         self._mqtt_reconnects = 0
@@ -64,6 +66,17 @@ class Upkeep:
         self._tell_cameras(deployment, now)
         self._measure(now)
         self._watch_gallery(deployment)
+        if now >= self._next_sweep:
+            self._next_sweep = now + _SWEEP_EVERY_S
+            self._sweep(deployment)
+
+    def _sweep(self, deployment: Deployment) -> None:
+        try:
+            deployment.sweep_snapshots(time.time())
+        except OutputError as error:
+            self._monitor.problem(_SNAPSHOTS, error.message)
+        else:
+            self._monitor.solved(_SNAPSHOTS)
 
     def _tell_cameras(self, deployment: Deployment, now: float) -> None:
         """Retained states for consumers: when one changes, and now and then for its frame rate."""
