@@ -182,7 +182,7 @@ def sign_bundle(path: Path, private_key: Ed25519PrivateKey, *, replace: bool = F
         raise OutputError(
             f"bundle {path} is signed already",
             expected="an unsigned bundle",
-            remedy="Say so if that signature is to be replaced.",
+            remedy="Say so if that signature is to be replaced: edgewarden bundle sign --replace",
         )
     # Beside the bundle, so that a power cut leaves nothing in it that is not listed.
     temporary = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.sig"

@@ -97,6 +97,8 @@ def load_private_key(path: Path) -> Ed25519PrivateKey:
     Raises UsageError where it is missing, open to others, encrypted or no Ed25519 private key.
     """
     data, mode = _read_key(path)
+    if b"PUBLIC KEY" in data:
+        raise _wrong_key(path, "private", _kind(data))
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError(
             f"private key {path} is open to other users",

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from edge import __version__
 from edge.cli.command import Command, registered
-from edge.config import read_environment
 from edge.errors import EdgewardenError
+
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 success, 1 failed while running, 2 bad input."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         namespace = _parser(chosen).parse_args(arguments)
         _configure_logging(namespace.log_level)
@@ -27,15 +33,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"edgewarden: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("edgewarden: interrupted", file=sys.stderr)
-        return 130
+        print("edgewarden: interrupted; what was not finished was not kept", file=sys.stderr)
+        return _INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has gone: say no more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"edgewarden: no room for the output; found {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """Unwind as for Ctrl-C, so that no half-written file stays behind."""
+    print("edgewarden: terminated; what was not finished was not kept", file=sys.stderr)
+    raise SystemExit(_TERMINATED)
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    from edge.config import read_environment
+
     environment = read_environment()
     parser = argparse.ArgumentParser(
         prog="edgewarden",

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from edge.cli.command import Command, act_on, subcommand
+from edge.cli.command import Command, act_on, positive, subcommand
 from edge.cli.console import Progress, print_json, table
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ def _configure(parser: ArgumentParser) -> None:
         _pipeline,
         "frames a second of the whole loop, beside loops that decode, detect and recognise every "
         "face of every frame",
+        example="edgewarden bench pipeline door.mkv hall.mkv --config site.toml",
     )
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE", help="videos")
     sub.add_argument("--config", type=Path, required=True, metavar="SITE", help="the site file")
-    sub.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    sub.add_argument("--rounds", type=positive, default=3, help="(default: %(default)s)")
     sub.add_argument("--json", action="store_true", help="print one JSON document")
 
 

@@ -18,12 +18,26 @@ if TYPE_CHECKING:
 
 def _configure(parser: ArgumentParser) -> None:
     kinds = parser.add_subparsers(metavar="ACTION", required=True)
-    _configure_new(subcommand(kinds, "new", _new, "make a bundle from an ONNX file and a template"))
-    for name, run, text in (
-        ("show", _show, "print what a bundle says of itself"),
-        ("verify", _verify, "check signature, files and golden outputs on this machine"),
+    _configure_new(
+        subcommand(
+            kinds,
+            "new",
+            _new,
+            "make a bundle from an ONNX file and a template",
+            example="edgewarden bundle new yunet.onnx --template yunet --out bundles/yunet-n",
+        )
+    )
+    for name, run, text, more in (
+        ("show", _show, "print what a bundle says of itself", ""),
+        (
+            "verify",
+            _verify,
+            "check signature, files and golden outputs on this machine",
+            " --key keys/release.pub",
+        ),
     ):
-        sub = subcommand(kinds, name, run, text)
+        example = f"edgewarden bundle {name} bundles/yunet-n{more}"
+        sub = subcommand(kinds, name, run, text, example=example)
         sub.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
         sub.add_argument("--json", action="store_true", help="print one JSON document")
         if name == "verify":
@@ -35,9 +49,21 @@ def _configure(parser: ArgumentParser) -> None:
                 metavar="PUB",
                 help="a public key that is trusted; without one the signature is not checked",
             )
-    keygen = subcommand(kinds, "keygen", _keygen, "make a key pair: PREFIX.key and PREFIX.pub")
+    keygen = subcommand(
+        kinds,
+        "keygen",
+        _keygen,
+        "make a key pair: PREFIX.key and PREFIX.pub",
+        example="edgewarden bundle keygen keys/release",
+    )
     keygen.add_argument("prefix", type=Path, metavar="PREFIX")
-    sign = subcommand(kinds, "sign", _sign, "sign bundles, which are immutable from then on")
+    sign = subcommand(
+        kinds,
+        "sign",
+        _sign,
+        "sign bundles, which are immutable from then on",
+        example="edgewarden bundle sign bundles/yunet-n --key keys/release.key",
+    )
     sign.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE")
     sign.add_argument("--key", type=Path, required=True, metavar="KEY", help="the private key")
     sign.add_argument("--replace", action="store_true", help="replace a signature that is there")

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import (
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+    _SubParsersAction,
+)
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -34,10 +40,16 @@ def registered() -> dict[str, EntryPoint]:
 
 
 def subcommand(
-    kinds: SubParsers, name: str, act: Callable[[Namespace], int], summary: str
+    kinds: SubParsers, name: str, act: Callable[[Namespace], int], summary: str, *, example: str
 ) -> ArgumentParser:
     """A parser for one action of a command, which ``act_on`` will run."""
-    parser = kinds.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    parser = kinds.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"example:\n  {example}",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(act=act)
     return parser
 
@@ -46,3 +58,10 @@ def act_on(arguments: Namespace) -> int:
     """Run the action that was chosen; the ``run`` of every command with actions."""
     act: Callable[[Namespace], int] = arguments.act
     return act(arguments)
+
+
+def positive(text: str) -> int:
+    """An argument that has to be a whole number of 1 or more."""
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
+    return int(text)

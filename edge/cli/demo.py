@@ -163,7 +163,7 @@ def _step(*words: object) -> None:
 
     arguments = [str(word) for word in words]
     shown = shlex.join(arguments)
-    print(f"\n$ edgewarden {shown if len(shown) < 300 else shown[:297] + '...'}", flush=True)
+    print(f"\n$ edgewarden {shown}", flush=True)
     code = main(arguments)
     if code != 0:
         raise EdgewardenError(f"edgewarden {arguments[0]} ended with exit code {code}")

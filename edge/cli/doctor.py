@@ -130,7 +130,7 @@ def _site(path: Path) -> list[Finding]:
     try:
         site = load_site(path)
     except EdgewardenError as error:
-        return [Finding("site file", "failed", error.message, error.remedy)]
+        return [_failure("site file", error)]
     findings = [Finding("site file", "ok", f"{site.site.id}/{site.site.node}")]
     findings.append(_folder("state", site.site.state_dir))
     findings.append(_folder("cache", site.site.cache_dir))
@@ -148,7 +148,12 @@ def _folder(name: str, path: Path) -> Finding:
         return Finding(
             f"{name} folder", "failed", f"{path} cannot be written", f"sudo chown $USER {present}"
         )
-    free = shutil.disk_usage(present).free
+    usage = shutil.disk_usage(present)
+    if not usage.total:
+        return Finding(
+            f"{name} folder", "failed", f"{path} lies on no disk", f"choose another {name}_dir"
+        )
+    free = usage.free
     text = f"{path}, {free / 2**30:.1f} GiB free"
     if free < _LOW_DISK:
         return Finding(f"{name} folder", "warning", text, "free some space on that disk")
@@ -227,8 +232,12 @@ def _checked(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, "ok", check())
     except EdgewardenError as error:
-        detail = "; ".join(part for part in (error.message, error.found) if part)
-        return Finding(name, "failed", detail, error.remedy)
+        return _failure(name, error)
+
+
+def _failure(name: str, error: EdgewardenError) -> Finding:
+    detail = "; ".join(part for part in (error.message, error.found) if part)
+    return Finding(name, "failed", detail, error.remedy)
 
 
 command = Command(

@@ -23,8 +23,10 @@ def _configure(parser: ArgumentParser) -> None:
         ("erase", _erase, "remove one person and every byte of their templates"),
         ("check", _check, "check the gallery's integrity and whose model its templates are of"),
     ):
-        sub = subcommand(kinds, name, run, text)
-        if name in ("show", "erase"):
+        person = " anna" if name in ("show", "erase") else ""
+        example = f"edgewarden gallery {name}{person} --config site.toml"
+        sub = subcommand(kinds, name, run, text, example=example)
+        if person:
             sub.add_argument("person", metavar="PERSON")
         sub.add_argument("--config", type=Path, required=True, metavar="SITE", help="the site file")
         sub.add_argument("--json", action="store_true", help="print one JSON document")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,16 @@ from edge.cli.console import Progress, print_json, table
 
 if TYPE_CHECKING:
     from edge.config import Camera, Site
+    from edge.gallery.matcher import Gallery
     from edge.pipeline import Scene
     from edge.replay import Replay, Replayed, Watch
     from edge.store.base import Outbox
     from edge.types import Event, Frame
+
+_log = logging.getLogger(__name__)
+
+# What a track needs to be confirmed.
+_SHORTEST = 3
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -28,7 +35,7 @@ def _configure(parser: ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="a video, an image or a folder of images",
+        help="a video, or a folder of images in order",
     )
     parser.add_argument("--config", type=Path, required=True, metavar="SITE", help="the site file")
     parser.add_argument(
@@ -45,7 +52,8 @@ def _configure(parser: ArgumentParser) -> None:
         type=_time,
         default=0.0,
         metavar="TIME",
-        help="when the first frame was taken, RFC 3339 (default: 1970-01-01T00:00:00Z)",
+        help="when the first frame was taken, RFC 3339; without a zone it is taken as UTC "
+        "(default: 1970-01-01T00:00:00Z)",
     )
     parser.add_argument(
         "--camera", metavar="ID", help="apply the zones, rules and fps of this camera of the site"
@@ -62,6 +70,7 @@ def _run(arguments: Namespace) -> int:
     site = load_site(arguments.config)
     camera = site.camera(arguments.camera) if arguments.camera else None
     files = name_cameras(arguments.files)
+    _protect_inputs(arguments, site, files)
     with ExitStack() as stack:
         publisher = (
             stack.enter_context(JsonlPublisher(arguments.events)) if arguments.events else None
@@ -82,8 +91,54 @@ def _run(arguments: Namespace) -> int:
         if publisher is not None:
             for event in events:
                 publisher.deliver(event)
+    _warn_of_short(results)
     report(results, events, seconds, as_json=arguments.json)
     return 1 if any(result.broken for result in results.values()) else 0
+
+
+def _protect_inputs(arguments: Namespace, site: Site, files: Sequence[tuple[str, Path]]) -> None:
+    """Raise OutputError where an output would take the place of something that is needed."""
+    from edge.errors import OutputError
+
+    targets = [arguments.events] if arguments.events else []
+    for camera_id, _ in files if arguments.annotate else ():
+        target = _annotated(arguments.annotate, camera_id, alone=len(files) == 1)
+        targets += [target] if target else []
+    kept = [arguments.config, *(path for _, path in files), *site.models.trusted_keys]
+    bundles = [site.models.detector, site.models.recogniser, site.models.landmarks]
+    folders = [site.site.state_dir, site.site.cache_dir, site.models.person, *bundles]
+    inputs = {path.resolve() for path in kept}
+    taken: set[Path] = set()
+    for target in targets:
+        place = target.resolve()
+        inside = next((f for f in folders if f and f.resolve() in place.parents), None)
+        if place in inputs | taken or inside is not None:
+            raise OutputError(
+                f"{target} cannot be written: it would replace something that is needed",
+                expected="a file of its own for each output, apart from inputs, keys and folders",
+                found=f"a path in {inside}" if inside else "a path that is in use already",
+                remedy="Choose another path.",
+            )
+        taken.add(place)
+
+
+def _warn_of_short(results: dict[str, Replayed]) -> None:
+    for camera_id, result in results.items():
+        if result.analysed < _SHORTEST:
+            _log.warning(
+                "%s: %d frames are too few to follow a face, it takes %d",
+                camera_id,
+                result.analysed,
+                _SHORTEST,
+            )
+
+
+def _warn_of_nobody(gallery: Gallery | None, site: Site) -> None:
+    if gallery is not None and not gallery.people:
+        _log.warning(
+            "nobody is enrolled in %s for this recogniser: everybody will be unknown",
+            site.site.state_dir,
+        )
 
 
 def _replay_all(
@@ -107,10 +162,12 @@ def _replay_all(
     results = {}
     with load_models(site) as loaded, Progress("replay", total or None) as line:
         recogniser = loaded.models.recogniser
+        gallery = load_gallery(site, recogniser.space) if recogniser else None
+        _warn_of_nobody(gallery, site)
         job = Replay(
             site=site,
             loaded=loaded,
-            gallery=load_gallery(site, recogniser.space) if recogniser else None,
+            gallery=gallery,
             outbox=outbox,
             camera=camera,
             start=start,
@@ -174,7 +231,7 @@ def report(
 ) -> None:
     """Print what a replay found: final identities, then counts and speed."""
     frames = sum(result.frames for result in results.values())
-    headings = ["camera", "track", "frames", "face px", "identity", "similarity", "margin"]
+    headings = ["camera", "track", "frames", "face_px", "identity", "similarity", "margin"]
     headings += ["quality", "reason"]
     rows = final_identities(events)
     alerts = sum(event.type.split(".")[1] == "alert" for event in events)

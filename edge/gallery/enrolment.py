@@ -126,14 +126,14 @@ def require_new(
                 f"this face is already enrolled as {other!r}",
                 expected=f"a new face, below a similarity of {point.threshold:g}",
                 found=f"{known[other]:.3f}",
-                remedy=f"Use {other!r}, or remove it first: edgewarden gallery erase {other}",
+                remedy=f"Use {other!r}, or first: edgewarden gallery erase {other} --config SITE",
             )
         if is_enrolled and own < point.threshold:
             raise EnrolmentError(
                 f"{person!r} is enrolled with another face",
                 expected=f"a similarity of {point.threshold:g} or more to what is enrolled",
                 found=f"{own:.3f}",
-                remedy=f"Choose another id, or first: edgewarden gallery erase {person}",
+                remedy=f"Choose another, or first: edgewarden gallery erase {person} --config SITE",
             )
 
 

@@ -268,7 +268,8 @@ class GalleryStore(Store):
 def no_such_person(person: str) -> GalleryError:
     """The error for an id that nobody in the gallery has."""
     return GalleryError(
-        f"nobody is enrolled as {person!r}", remedy="See who is: edgewarden gallery list"
+        f"nobody is enrolled as {person!r}",
+        remedy="See who is: edgewarden gallery list --config SITE",
     )
 
 
@@ -277,7 +278,7 @@ def already_enrolled(person: str) -> GalleryError:
     return GalleryError(
         f"{person!r} is enrolled already",
         expected="a new id",
-        remedy=f"Choose another, or first: edgewarden gallery erase {person}",
+        remedy=f"Choose another, or first: edgewarden gallery erase {person} --config SITE",
     )
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import struct
+import subprocess
+import sys
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -202,3 +206,50 @@ def test_any_kind_of_picture_enrols(
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
     assert run("enrol", "anna", path, "--config", world.site, "--consent", "yes") == 0
+
+
+@pytest.mark.parametrize("option", ["--events", "--annotate"])
+@pytest.mark.parametrize("target", ["clip", "site", "gallery"])
+def test_an_output_never_replaces_what_is_needed(
+    run: Any, world: Any, clip: Any, capsys: Any, option: str, target: str
+) -> None:
+    source = clip(1)
+    places = {
+        "clip": source,
+        "site": world.site,
+        "gallery": world.folder / "state" / "gallery.db",
+    }
+    place = places[target]
+    before = place.read_bytes() if place.exists() else None
+    assert run("replay", source, "--config", world.site, option, place) == 2
+    assert "would replace" in capsys.readouterr().err
+    assert (place.read_bytes() if place.exists() else None) == before
+
+
+def test_two_outputs_are_two_files(run: Any, world: Any, clip: Any, tmp_path: Path) -> None:
+    same = tmp_path / "same.mp4"
+    arguments = ["--config", world.site, "--events", same, "--annotate", same]
+    assert run("replay", clip(1), *arguments) == 2
+    assert not same.exists()
+
+
+def test_a_bench_needs_a_round(run: Any, world: Any, clip: Any, capsys: Any) -> None:
+    assert run("bench", "pipeline", clip(1), "--config", world.site, "--rounds", "0") == 2
+    assert "1 or more" in capsys.readouterr().err
+
+
+def test_a_terminated_replay_leaves_nothing_behind(
+    run: Any, world: Any, film: Any, portrait: Any, tmp_path: Path
+) -> None:
+    long = film(tmp_path / "long.mp4", [portrait(1)] * 3000)
+    before = set(tmp_path.iterdir())
+    words = ["replay", long, "--config", world.site, "--events", tmp_path / "out.jsonl"]
+    words += ["--annotate", tmp_path / "seen.mp4"]
+    code = "import sys; from edge.cli import main; sys.exit(main(sys.argv[1:]))"
+    with subprocess.Popen([sys.executable, "-c", code, *map(str, words)]) as process:
+        while not any(".part" in path.name for path in tmp_path.iterdir()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert set(tmp_path.iterdir()) == before
