@@ -47,6 +47,8 @@ def of_dialling(error: OSError | ValueError) -> Condition:
         return Condition(Reason.TLS, _first_line(error))
     if isinstance(error, socket.gaierror):
         return Condition(Reason.UNKNOWN_HOST, error.strerror or "")
+    if isinstance(error, ConnectionResetError):
+        return of_loss(0, error.strerror or "", welcomed=False)
     if isinstance(error, TimeoutError):
         return Condition(Reason.UNREACHABLE, "no answer in time")
     if isinstance(error, OSError):
@@ -72,7 +74,9 @@ def of_loss(code: int, said: str, *, welcomed: bool) -> Condition:
     if "[SSL" in said:
         return Condition(Reason.TLS, said)
     detail = said or "the broker closed the connection"
-    return Condition(Reason.CLOSED, detail if welcomed else f"{detail} before accepting it")
+    if welcomed:
+        return Condition(Reason.LOST, detail)
+    return Condition(Reason.CLOSED, f"{detail} before accepting it")
 
 
 def _first_line(error: ssl.SSLError) -> str:

@@ -41,7 +41,7 @@ WELCOME_S = 5.0
 _SETTLED_S = 10.0
 
 # What a broker does to a connection with an event that it cannot stand.
-_HUNG_UP = (Reason.CLOSED, Reason.REFUSED, Reason.PROTOCOL, Reason.UNANSWERED)
+_HUNG_UP = (Reason.LOST, Reason.REFUSED, Reason.PROTOCOL, Reason.UNANSWERED)
 
 
 class MqttPublisher:
@@ -97,6 +97,7 @@ class MqttPublisher:
         self._fault: BaseException | None = None
         self._connected = False
         self._condition = Condition(Reason.STOPPED)
+        self._told: Reason | None = None
         self._since = clock()
         self._connections = 0
 
@@ -187,14 +188,16 @@ class MqttPublisher:
             pause = FIRST_PAUSE_S
             while not self._stopping.is_set():
                 began = self._clock()
-                self._connect_and_serve()
-                pause = FIRST_PAUSE_S if self._clock() - began > _SETTLED_S else pause
+                link = self._connect_and_serve()
+                if link.welcomed and self._clock() - began > _SETTLED_S:
+                    pause, self._told = FIRST_PAUSE_S, None
+                self._note(link.lost or Condition(Reason.STOPPED))
                 # Jittered, so that a site full of cameras does not come back all at once.
                 self._stopping.wait(random.uniform(pause / 2, pause))
                 pause = min(pause * 2, LONGEST_PAUSE_S)
             self._note(Condition(Reason.STOPPED))
 
-    def _connect_and_serve(self) -> None:
+    def _connect_and_serve(self) -> Link:
         """One connection, from dialling to its end."""
         self._courier.alive_at = self._clock()
         link = Link(
@@ -212,9 +215,9 @@ class MqttPublisher:
         finally:
             link.drop()
             self._connected = False
-            condition = link.lost or Condition(Reason.STOPPED)
-            self._window.lost(self._clock(), hung_up=condition.reason in _HUNG_UP)
-        self._note(condition)
+            hung_up = link.lost is not None and link.lost.reason in _HUNG_UP
+            self._window.lost(self._clock(), hung_up=hung_up)
+        return link
 
     def _await_welcome(self, link: Link) -> None:
         deadline = self._clock() + WELCOME_S
@@ -241,16 +244,18 @@ class MqttPublisher:
 
     def _note(self, condition: Condition) -> None:
         """Keep why things are as they are, and say so when it is news."""
-        if condition.reason is self._condition.reason:
-            self._condition = condition
-            return
+        if condition.reason is not self._condition.reason:
+            self._since = self._clock()
         self._condition = condition
-        self._since = self._clock()
-        broker = f"{self._settings.host}:{self._settings.port}"
-        if condition.reason in (Reason.CONNECTING, Reason.CONNECTED, Reason.STOPPED):
-            _log.info("%s: %s", broker, condition)
+        fine = condition.reason in (Reason.CONNECTING, Reason.CONNECTED, Reason.STOPPED)
+        if fine:
+            level = logging.INFO
         else:
-            _log.warning("no connection to %s: %s", broker, condition)
+            # A connection that comes and goes is no news until one has lasted.
+            level = logging.DEBUG if condition.reason is self._told else logging.WARNING
+            self._told = condition.reason
+        broker = f"{self._settings.host}:{self._settings.port}"
+        _log.log(level, "%s: %s%s", broker, "" if fine else "no connection: ", condition)
 
 
 class _Keeping:

@@ -27,6 +27,7 @@ class Reason(str, Enum):
     SILENT = "silent"
     UNANSWERED = "unanswered"
     CLOSED = "closed"
+    LOST = "lost"
     PROTOCOL = "protocol"
 
 
@@ -44,6 +45,7 @@ REMEDIES = {
     Reason.TAKEN_OVER: "Another device has the same site.id and site.node: give it its own.",
     Reason.PROTOCOL: "Check version under [mqtt], and that the port is the broker's.",
     Reason.CLOSED: "Check that the port is the right one (TLS or not), and the broker's log.",
+    Reason.LOST: "If this goes on: another device may have the same site.id and site.node.",
 }
 
 

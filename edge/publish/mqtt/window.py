@@ -4,8 +4,9 @@ Everything that is not in flight, acknowledged or refused is still to be sent, i
 ``node_sequence``; so whatever becomes of a connection, the next one begins at the outbox's start.
 The broker keeps the order in which it is given messages, so it can only be lost where the broker
 refuses one and takes the next. Access rules speak of topics: until a topic has been taken once on
-this connection, nothing is sent after an event for it. What the broker refuses none the less is
-the business of ``edge.publish.mqtt.refusals``.
+this connection, nothing is sent after an event for it. An event that is refused none the less, for
+what it says or by rules that just changed, is overtaken by those in flight and by no others, for as
+long as ``edge.publish.mqtt.refusals`` has patience with it.
 """
 
 from __future__ import annotations
