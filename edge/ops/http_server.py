@@ -19,7 +19,6 @@ from typing import Any
 _log = logging.getLogger(__name__)
 
 _MOST_CLIENTS = 8
-_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class PageServer(socketserver.TCPServer):
         self.pages = pages
         self.client_s = client_s
         self.fault: BaseException | None = None
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="exporter-client")
+        self._threads = ThreadPoolExecutor(_MOST_CLIENTS, thread_name_prefix="exporter-client")
         self._lock = Lock()
         self._deadlines: dict[socket.socket, float] = {}
 
