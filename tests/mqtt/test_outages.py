@@ -174,6 +174,7 @@ def test_it_is_online_then_stopped_and_cameras_have_a_status(
     outbox: SqliteOutbox,
     commit: Commit,
     until: Until,
+    caplog: pytest.LogCaptureFixture,
     version: str,
 ) -> None:
     live = CameraStatus(state="live", fps=9.9, since="2026-11-21T10:00:00.000Z")
@@ -187,6 +188,8 @@ def test_it_is_online_then_stopped_and_cameras_have_a_status(
     commit(outbox, 100)
     publisher.stop(drain_s=20)
     assert outbox.depth() == 0
+    assert publisher.state.reason is Reason.STOPPED
+    assert caplog.text == ""
     later = subscribe(broker)
     until(lambda: len(later.messages) == 2)
     assert later.said("/availability") == ["stopped"]

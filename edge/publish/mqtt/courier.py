@@ -1,4 +1,4 @@
-"""What is carried over one connection: retained topics first, then the window of events."""
+"""What is carried over one connection: retained topics, the window of events, then pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from edge.errors import TransientError
 from edge.publish.mqtt.link import Link
+from edge.publish.mqtt.pictures import Pictures
 from edge.publish.mqtt.retained import Retained
 from edge.publish.mqtt.state import Reason
 from edge.publish.mqtt.window import Window
@@ -35,6 +36,7 @@ class Courier:
         *,
         window: Window,
         retained: Retained,
+        pictures: Pictures,
         clock: Callable[[], float],
         on_acknowledged: Callable[[Event], None] | None,
     ) -> None:
@@ -43,6 +45,7 @@ class Courier:
         self.alive_at = clock()
         self._window = window
         self._retained = retained
+        self._pictures = pictures
         self._clock = clock
         self._on_acknowledged = on_acknowledged
         self._store_retry_at = 0.0
@@ -55,10 +58,12 @@ class Courier:
         """
         self._retained.connected()
         self._window.connected()
+        self._pictures.lost()
         while link.lost is None:
             self._send_retained(link)
             self._settle()
             more = self._send_events(link)
+            self._send_picture(link)
             if may_leave():
                 return
             self.turn(link, 0 if more else TICK_S, wake)
@@ -88,12 +93,14 @@ class Courier:
         _empty(wake)
         for answer in answers:
             taken = not answer.refusal
-            topic = self._retained.answered(answer.token, now, taken=taken)
             if not taken:
                 self.refused += 1
+            topic = self._retained.answered(answer.token, now, taken=taken)
             if topic is not None:
                 if not taken:
                     _log.warning("%s is refused: %s", topic, answer.refusal)
+            elif self._pictures.answered(answer.token, taken=taken):
+                _log.debug("a picture was answered: %s", answer.refusal or "taken")
             elif taken:
                 self._count(self._window.acknowledged(answer.token, now))
             else:
@@ -127,9 +134,21 @@ class Courier:
             self._window.sent(outgoing, token)
         return self._window.more and self._room(link) > 0
 
+    def _send_picture(self, link: Link) -> None:
+        picture = self._pictures.take() if self._room(link) > 0 else None
+        if picture is None:
+            return
+        if link.too_large(*picture):
+            self._pictures.done(taken=False)
+            return
+        token = link.publish(*picture, retain=False)
+        if token is not None:
+            self._pictures.on_its_way(token)
+
     def _room(self, link: Link) -> int:
         """How many more messages the broker wants to have unanswered."""
-        return link.receive_maximum - len(self._retained) - self._window.in_flight
+        on_their_way = len(self._retained) + self._window.in_flight + self._pictures.in_flight
+        return link.receive_maximum - on_their_way
 
     def _settle(self) -> None:
         """Delete what was acknowledged; what cannot be deleted now is kept in mind until it can."""

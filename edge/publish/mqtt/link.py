@@ -130,8 +130,8 @@ class Link:
     def part(self) -> None:
         """Say goodbye, so that the broker keeps the will to itself, and close."""
         if self.lost is None:
-            self._client.disconnect()
             self._lose(Condition(Reason.STOPPED))
+            self._client.disconnect()
         self.drop()
 
     def drop(self, reason: Reason = Reason.STOPPED) -> None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import logging
 import os
 import random
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event as Flag
+from threading import Lock
 from types import TracebackType
 
 from edge.config import Mqtt
@@ -22,9 +23,11 @@ from edge.errors import SiteFileError
 from edge.events.names import AVAILABILITY_TOPIC, STATUS_TOPIC
 from edge.events.payloads import CameraStatus
 from edge.ids import require_id
+from edge.ops.worker import Worker
 from edge.publish.mqtt.courier import TICK_S, Courier
 from edge.publish.mqtt.credentials import Credentials
 from edge.publish.mqtt.link import Link, Will
+from edge.publish.mqtt.pictures import Pictures
 from edge.publish.mqtt.retained import Retained
 from edge.publish.mqtt.state import Condition, MqttState, Reason
 from edge.publish.mqtt.window import Window
@@ -83,17 +86,19 @@ class MqttPublisher:
         self._clock = clock
         self._window = Window(outbox, size=window)
         self._retained = Retained()
+        self._pictures = Pictures()
         self._courier = Courier(
             window=self._window,
             retained=self._retained,
+            pictures=self._pictures,
             clock=clock,
             on_acknowledged=on_acknowledged,
         )
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._worker: Worker | None = None
+        self._stopping = Flag()
         self._stop_by = 0.0
         self._wake = -1
-        self._wake_lock = threading.Lock()
+        self._wake_lock = Lock()
         self._fault: BaseException | None = None
         self._connected = False
         self._condition = Condition(Reason.STOPPED)
@@ -115,17 +120,20 @@ class MqttPublisher:
             refused=self._courier.refused,
             refusing=self._window.refusing,
             reconnects=max(self._connections - 1, 0),
+            pictures_sent=self._pictures.sent,
+            pictures_dropped=self._pictures.dropped,
             outbox=self._courier.outbox_fault,
         )
 
     @property
     def fault(self) -> BaseException | None:
         """What ended the thread, where it ended by itself: a damaged outbox, or a defect."""
-        return self._fault
+        worker = self._worker
+        return self._fault if worker is None else worker.fault
 
     def start(self) -> None:
         """Begin to connect and to send; returns at once. A second call does nothing."""
-        if self._thread is not None:
+        if self._worker is not None:
             return
         self._stopping.clear()
         self._fault = None
@@ -134,8 +142,8 @@ class MqttPublisher:
         self._retained.set(self._availability, b"online")
         if self._settings.username is not None and not self._credentials.use_tls:
             _log.warning("[mqtt] sends the password as plain text: set ca_file to encrypt")
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=False)
-        self._thread.start()
+        self._worker = Worker("mqtt", self._run)
+        self._worker.start()
 
     def stop(self, drain_s: float = 1.0) -> None:
         """Send what is left for at most ``drain_s``, say ``stopped``, and end the thread.
@@ -143,18 +151,18 @@ class MqttPublisher:
         Takes at most a second more than drain_s, or until a connection attempt under way ends.
         Raises what ended the thread before, if it ended by itself. A second call does nothing.
         """
-        if self._thread is None:
+        if self._worker is None:
             return
         self._stop_by = self._clock() + drain_s
         self._stopping.set()
         self.wake()
-        self._thread.join()
-        self._thread = None
-        with self._wake_lock:
-            os.close(self._wake)
-            self._wake = -1
-        if self._fault is not None:
-            raise self._fault
+        try:
+            self._worker.join()
+        finally:
+            self._fault, self._worker = self._worker.fault, None
+            with self._wake_lock:
+                os.close(self._wake)
+                self._wake = -1
 
     def wake(self) -> None:
         """Something was committed to the outbox; from any thread, at any time."""
@@ -171,6 +179,11 @@ class MqttPublisher:
         self._retained.set(topic, payload)
         self.wake()
 
+    def send_picture(self, topic: str, jpeg: bytes) -> None:
+        """Send a snapshot soon, or not at all: it is on the disk, and events come first."""
+        self._pictures.put(topic, jpeg)
+        self.wake()
+
     def __enter__(self) -> MqttPublisher:
         self.start()
         return self
@@ -184,18 +197,17 @@ class MqttPublisher:
         self.stop()
 
     def _run(self) -> None:
-        with _Keeping(self):
-            pause = FIRST_PAUSE_S
-            while not self._stopping.is_set():
-                began = self._clock()
-                link = self._connect_and_serve()
-                if link.welcomed and self._clock() - began > _SETTLED_S:
-                    pause, self._told = FIRST_PAUSE_S, None
-                self._note(link.lost or Condition(Reason.STOPPED))
-                # Jittered, so that a site full of cameras does not come back all at once.
-                self._stopping.wait(random.uniform(pause / 2, pause))
-                pause = min(pause * 2, LONGEST_PAUSE_S)
-            self._note(Condition(Reason.STOPPED))
+        pause = FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            began = self._clock()
+            link = self._connect_and_serve()
+            if link.welcomed and self._clock() - began > _SETTLED_S:
+                pause, self._told = FIRST_PAUSE_S, None
+            self._note(link.lost or Condition(Reason.STOPPED))
+            # Jittered, so that a site full of cameras does not come back all at once.
+            self._stopping.wait(random.uniform(pause / 2, pause))
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+        self._note(Condition(Reason.STOPPED))
 
     def _connect_and_serve(self) -> Link:
         """One connection, from dialling to its end."""
@@ -256,30 +268,3 @@ class MqttPublisher:
             self._told = condition.reason
         broker = f"{self._settings.host}:{self._settings.port}"
         _log.log(level, "%s: %s%s", broker, "" if fine else "no connection: ", condition)
-
-
-class _Keeping:
-    """Keeps what ends the publisher's thread, for whoever stops it."""
-
-    def __init__(self, publisher: MqttPublisher) -> None:
-        self._publisher = publisher
-
-    def __enter__(self) -> None:
-        """Nothing to make ready."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        if error is not None:
-            self._publisher._fault = error
-        return True
-
-
-def _empty(counter: int) -> None:
-    try:
-        os.eventfd_read(counter)
-    except BlockingIOError:
-        return

@@ -71,7 +71,8 @@ class MqttState:
     its thread last went round; both by the publisher's clock. in_flight: events that were handed
     over and are not acknowledged. published: events acknowledged with success. refused: answers
     that said no. refusing: events that the broker has refused and that wait for another try.
-    reconnects: connections after the first. outbox: why the outbox cannot be used just now; empty
+    reconnects: connections after the first. pictures_sent, pictures_dropped: what became of what
+    was given to ``send_picture``. outbox: why the outbox cannot be used just now; empty
     when it can.
     """
 
@@ -85,4 +86,6 @@ class MqttState:
     refused: int
     refusing: int
     reconnects: int
+    pictures_sent: int
+    pictures_dropped: int
     outbox: str
