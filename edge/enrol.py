@@ -156,7 +156,7 @@ class Enroller:
     def _in_video(
         self, path: Path, watch: Callable[[Frame], None] | None
     ) -> tuple[list[Candidate], FaceQuality | None, tuple[int, int]]:
-        settings = PipelineSettings(recognition=RecognitionSettings(shots=_SHOTS))
+        settings = PipelineSettings(look_every=1, recognition=RecognitionSettings(shots=_SHOTS))
         pipeline = Pipeline(
             self._models, gallery=Gallery((), self.space), point=self._point, settings=settings
         )

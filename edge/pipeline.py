@@ -44,9 +44,11 @@ class Models:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineSettings:
-    """person_every: analysed frames from one look for people to the next. faceless: sightings of a
-    person without a face, one after another, before that is reported."""
+    """look_every: frames from one look of the detector to the next while everything is settled; 1
+    looks at all of them. person_every: looks from one look for people to the next. faceless:
+    sightings of a person without a face, one after another, before that is reported."""
 
+    look_every: int = 2
     recognition: RecognitionSettings = field(default_factory=RecognitionSettings)
     person_every: int = 5
     faceless: int = 5
@@ -58,7 +60,8 @@ class Followed:
 
     identity: who or what it is held to be, None until something can be said. subject: None for a
     person without a face. face_px: the largest shorter side of its box so far, pixels. landmarks:
-    float32 ``[5, 2]`` as last seen.
+    float32 ``[5, 2]`` as last seen. held: frames between two looks in which it was taken to be
+    where it was.
     """
 
     track: Track
@@ -66,6 +69,12 @@ class Followed:
     subject: FaceSubject | None = None
     face_px: float = 0.0
     landmarks: FloatArray | None = None
+    held: int = 0
+
+    @property
+    def frames(self) -> int:
+        """In how many frames it was seen, those between two looks included."""
+        return self.track.hits + self.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +101,32 @@ class _Face:
     subject: FaceSubject
     face_px: float = 0.0
     landmarks: FloatArray | None = None
+    held: int = 0
 
     def now(self) -> Followed:
         """What there is to say of it after this frame."""
         return Followed(
-            self.track, self.subject.identity, self.subject, self.face_px, self.landmarks
+            self.track,
+            self.subject.identity,
+            self.subject,
+            self.face_px,
+            self.landmarks,
+            self.held,
         )
 
 
 @dataclass(slots=True)
 class _Camera:
-    """What is remembered of one camera from frame to frame. faces: by track id."""
+    """What is remembered of one camera from frame to frame.
+
+    faces: by track id. scene: of the last look.
+    """
 
     tracker: ByteTracker
     people: FacelessWatch | None
     faces: dict[int, _Face] = field(default_factory=dict)
     analysed: int = 0
+    scene: Scene | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +163,30 @@ class Pipeline:
         self._cameras: dict[str, _Camera] = {}
 
     def step(self, frames: Sequence[Frame]) -> list[Scene]:
-        """Analyse one frame each of different cameras; scenes come in the order of the frames."""
+        """Analyse one frame each of different cameras; scenes come in the order of the frames.
+
+        A camera whose faces are settled is looked at every ``look_every`` frames; in between, its
+        scene is the last one, in the new frame.
+        """
+        due = [frame for frame in frames if self._is_due(frame)]
+        looked = dict(zip(map(id, due), self._look(due), strict=True))
+        return [looked.get(id(frame)) or self._held(frame) for frame in frames]
+
+    def _is_due(self, frame: Frame) -> bool:
+        camera, rest = self._camera(frame.camera), self._settings.look_every - 1
+        if camera.scene is None or not camera.tracker.is_settled(rest):
+            return True
+        return not 0 < frame.index - camera.scene.frame.index <= rest
+
+    def _held(self, frame: Frame) -> Scene:
+        camera = self._camera(frame.camera)
+        assert camera.scene is not None  # without one the frame is due
+        for followed in camera.scene.active:
+            if followed.track.id in camera.faces:
+                camera.faces[followed.track.id].held += 1
+        return Scene(frame, camera.scene.active, frozenset(), ())
+
+    def _look(self, frames: Sequence[Frame]) -> list[Scene]:
         if not frames:
             return []
         with self._timed("detect"):
@@ -156,7 +198,10 @@ class Pipeline:
             ]
         with self._timed("recognise"):
             self._learn([due for faces in seen for due in faces.due])
-        return [self._scene(frame, faces) for frame, faces in zip(frames, seen, strict=True)]
+        scenes = [self._scene(frame, faces) for frame, faces in zip(frames, seen, strict=True)]
+        for scene in scenes:
+            self._camera(scene.frame.camera).scene = scene
+        return scenes
 
     def end(self, last: Frame) -> Scene:
         """Close the camera of its last frame: every track ends, every identity is final."""

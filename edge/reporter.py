@@ -143,7 +143,7 @@ class Reporter:
             time=scene.frame.time,
             phase=phase,
             track_id=followed.track.id,
-            track_frames=followed.track.hits,
+            track_frames=followed.frames,
             frame_index=scene.frame.index
             if phase is not Phase.ENDED
             else followed.track.last_index,

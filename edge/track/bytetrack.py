@@ -25,6 +25,9 @@ from edge.track.assignment import assign
 from edge.track.kalman import Motion
 from edge.types import Detections, FloatArray, Track
 
+# Of its width, what a settled track may move by while nobody looks.
+_SLOW = 0.15
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackSettings:
@@ -148,6 +151,18 @@ class ByteTracker:
             if tracklet.id is not None
         ]
         return alive, sorted(ended, key=lambda track: track.id)
+
+    def is_settled(self, frames: int) -> bool:
+        """Whether little would be missed by not looking at the next ``frames`` frames.
+
+        Every track is confirmed, was seen in the last update, and is not about to move by more than
+        some of its width; also where there is none.
+        """
+        if any(t.id is None or t.row is None for t in self._tracklets):
+            return False
+        boxes = self._motion.boxes()
+        shift = np.abs(self._motion.velocity[:, :2]).max(axis=1, initial=0.0) * frames
+        return bool((shift <= _SLOW * (boxes[:, 2] - boxes[:, 0])).all())
 
     def flush(self) -> list[Track]:
         """End all tracks, as at the end of a stream: the confirmed ones, as they were last seen.

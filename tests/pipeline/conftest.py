@@ -219,7 +219,10 @@ Paint = Callable[..., ByteImage]
 
 @pytest.fixture(scope="session")
 def make_stage() -> MakeStage:
-    """``make_stage(people="ab", shape=…, landmarks=…, recogniser=…, person=…, settings=…)``."""
+    """``make_stage(people="ab", shape=…, landmarks=…, recogniser=…, person=…, settings=…)``.
+
+    Without settings every frame is looked at.
+    """
 
     def make(
         *,
@@ -248,7 +251,7 @@ def make_stage() -> MakeStage:
             ),
             gallery=Gallery(templates, model.space) if recogniser else None,
             point=POINT if recogniser else None,
-            settings=settings,
+            settings=settings or PipelineSettings(look_every=1),
         )
         return Stage(pipeline, detector, embedder)
 

@@ -80,7 +80,9 @@ def test_a_track_is_told_before_it_changes_and_ends_exactly_once(
     painted: Paint,
     moments: list[tuple[set[int], set[int], int, int, int]],
 ) -> None:
-    stage = make_stage(person=True, settings=PipelineSettings(person_every=2, faceless=3))
+    stage = make_stage(
+        person=True, settings=PipelineSettings(look_every=1, person_every=2, faceless=3)
+    )
     frame, scenes = 0, []
     for faces, bodies, swapped, count, step in moments:
         where = {person: PLACES[person] for person in faces}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BODY = (20, 10, 140, 230)
 FACE = (40, 20, 110, 110)
 ELSEWHERE = (220, 20, 290, 110)
-SETTINGS = PipelineSettings(person_every=2, faceless=3)
+SETTINGS = PipelineSettings(look_every=1, person_every=2, faceless=3)
 
 
 def spoken(scenes: list[Scene]) -> list[tuple[str, int]]:
@@ -116,14 +116,14 @@ def test_a_glimpse_of_somebody_is_not_told(make_stage: MakeStage, painted: Paint
 def test_somebody_who_is_only_expected_is_not_sighted(
     make_stage: MakeStage, painted: Paint
 ) -> None:
-    settings = PipelineSettings(person_every=1, faceless=6)
+    settings = PipelineSettings(look_every=1, person_every=1, faceless=6)
     stage = make_stage(person=True, settings=settings)
     scenes = stage.play([painted(bodies={0: BODY})] * 7 + [painted()] * 100)
     assert spoken([*scenes, stage.end()]) == []
 
 
 def test_sightings_count_only_one_after_another(make_stage: MakeStage, painted: Paint) -> None:
-    settings = PipelineSettings(person_every=1, faceless=12)
+    settings = PipelineSettings(look_every=1, person_every=1, faceless=12)
     away, facing = painted(bodies={0: BODY}), painted({0: FACE}, {0: BODY})
     # A face seen now and then is one that keeps its track.
     stage = make_stage(person=True, settings=settings)
@@ -132,7 +132,7 @@ def test_sightings_count_only_one_after_another(make_stage: MakeStage, painted: 
 
 
 def test_people_are_looked_for_only_now_and_then(make_stage: MakeStage, painted: Paint) -> None:
-    stage = make_stage(person=True, settings=PipelineSettings(person_every=7))
+    stage = make_stage(person=True, settings=PipelineSettings(look_every=1, person_every=7))
     stage.play([painted()] * 15)
     person = stage.pipeline._models.person
     assert person is not None
