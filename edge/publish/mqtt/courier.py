@@ -123,6 +123,7 @@ class Courier:
         except TransientError as exc:
             self._outbox_fails(exc)
             return False
+        self.outbox_fault = ""
         for outgoing in going:
             if link.too_large(outgoing.topic, outgoing.payload):
                 self.refused += 1
@@ -158,8 +159,6 @@ class Courier:
             self._window.settle()
         except TransientError as exc:
             self._outbox_fails(exc)
-        else:
-            self.outbox_fault = ""
 
     def _outbox_fails(self, exc: TransientError) -> None:
         self._store_retry_at = self._clock() + _STORE_RETRY_S
