@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import time
 from dataclasses import dataclass
 from multiprocessing import connection
 
@@ -74,9 +73,9 @@ class CaptureAttempt:
             return self._heard()
         return AttemptEnd(self._child.ending) if self._child.sentinel in ready else None
 
-    def silence(self, seconds: float) -> str:
-        """Why there is no frame, as far as can be told from here."""
-        if time.monotonic() - self.ring.last_beat < seconds / 2:
+    def silence(self, seconds: float, now: float) -> str:
+        """Why no frame came for so long, as far as can be told from here."""
+        if now - self.ring.last_beat < seconds / 2:
             return f"data, but no whole picture for {seconds:g} s"
         return f"no frame for {seconds:g} s"
 

@@ -58,8 +58,8 @@ class CameraFeed(ABC):
     """One live camera. Use as a context manager, or call start and stop; both may be called twice.
 
     While started it has a ``fileno`` that is readable when there may be a new frame or the state
-    has changed, until ``newest`` is called: wait for many with
-    ``multiprocessing.connection.wait(feeds, timeout)``, select or a selector.
+    has changed, until ``newest`` is called. It stays the same until stop, over every reconnect.
+    Wait for many cameras with a selector, or with ``multiprocessing.connection.wait``.
 
     ``newest`` and ``changes`` belong to one thread; ``status`` may be asked by any.
     """

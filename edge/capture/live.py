@@ -42,7 +42,8 @@ class LiveCamera(CameraFeed):
     pauses of up to 5 s. Indices of frames go on over all of that.
 
     clock: a monotonic clock, in seconds. stale_after should be longer than the timeouts in
-    ``limits``, or a silent stream is ended before its process can say why.
+    ``limits``, or a silent stream is ended before its process can say why. retry_in: the seconds to
+    wait after so many failures in a row.
 
     Raises MediaError at construction for a CSI camera.
     """
@@ -54,6 +55,7 @@ class LiveCamera(CameraFeed):
         clock: Callable[[], float] = time.monotonic,
         stale_after: float = STALE_AFTER_S,
         limits: StreamLimits | None = None,
+        retry_in: Callable[[int], float] = backoff_delay,
     ) -> None:
         super().__init__(camera.id)
         refuse_csi(camera.source)
@@ -61,6 +63,7 @@ class LiveCamera(CameraFeed):
         self._clock = clock
         self._stale_after = max(stale_after, 3.0 / camera.fps if camera.fps else 0.0)
         self._limits = limits or StreamLimits()
+        self._retry_in = retry_in
         self._watch: Future[None] | None = None
         self._reset()
 
@@ -153,7 +156,7 @@ class LiveCamera(CameraFeed):
                 connection.wait([self._stop_bell])
                 return
             self._note_failure(end.reason, showed=self._count() > before, began=began)
-            connection.wait([self._stop_bell], backoff_delay(self._failures))
+            connection.wait([self._stop_bell], self._retry_in(self._failures))
 
     def _attend(self, first_index: int) -> AttemptEnd:
         """Make one attempt and stay with it until it has ended, or has to, or all has to."""
@@ -174,7 +177,7 @@ class LiveCamera(CameraFeed):
                 if end is not None:
                     return end
                 if now - max(began, self._seen_at) > self._stale_after:
-                    reason = attempt.silence(self._stale_after)
+                    reason = attempt.silence(self._stale_after, now)
                     self._become(Liveness.LOST, reason)
                     return AttemptEnd(reason)
             return AttemptEnd("stopped")

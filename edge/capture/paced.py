@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from edge.capture.base import Source, SourceInfo
@@ -90,10 +90,18 @@ class PacedFile(Source):
 class Pace:
     """Waits until the frames of a file are due. period: seconds between the last and the first."""
 
-    def __init__(self, period: float) -> None:
+    def __init__(
+        self,
+        period: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._period = period
+        self._clock = clock
+        self._sleep = sleep
         self._begin: float | None = None  # when the offset 0 of this round is
-        self._due = time.monotonic() - period
+        self._due = clock() - period
 
     def start_over(self) -> None:
         """The next frame begins a new round, one period after the last."""
@@ -104,9 +112,9 @@ class Pace:
         if self._begin is None:
             self._begin = self._due + self._period - offset
         self._due = self._begin + offset
-        lag = time.monotonic() - self._due
+        lag = self._clock() - self._due
         if lag > _MOST_LAG_S:
             self._begin += lag
             self._due += lag
-        time.sleep(max(0.0, -lag))
+        self._sleep(max(0.0, -lag))
         return self._due

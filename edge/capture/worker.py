@@ -8,6 +8,8 @@ left of what a broken stream did to it.
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import multiprocessing
 import os
 import signal
 import sys
@@ -15,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 
 from edge.capture.base import Source
@@ -137,13 +140,20 @@ def _capture(job: CaptureJob) -> None:
 
 
 def _live_and_die_with_parent(camera: str) -> None:
-    # The process that forked this one ends when the daemon does, by whatever cause; so does this
-    # one then, even inside a call into FFmpeg that never returns.
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() == 1:
-        sys.exit(1)
+    libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_NAME, f"cap-{camera}"[:15].encode(), 0, 0, 0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # Ctrl-C on a terminal goes to every process; the daemon decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The kernel sees to the rest, so that it holds inside a call that never returns, too. The
+    # process that forked this one has to live for the daemon to know of this one's end …
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # … and the daemon holds the other end of this pipe, on which nothing is ever said again.
+    daemon = multiprocessing.parent_process()
+    assert daemon is not None
+    pipe = daemon.sentinel
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if connection.wait([pipe], 0) or os.getppid() == 1:
+        sys.exit(1)

@@ -8,6 +8,7 @@ one as its cause.
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -153,6 +154,7 @@ def _open(
     container, options = _ways(address, limits)
     options |= {**_COMMON, "codec_whitelist": ",".join(decoders), "max_pixels": max_pixels}
     timeouts = (limits.open_timeout_s, limits.read_timeout_s)
+    began = time.monotonic()
     try:
         return av.open(
             address.location,
@@ -164,6 +166,10 @@ def _open(
         )
     except av.error.FFmpegError as exc:
         found = _found(exc, limits.open_timeout_s)
+        # A request that nobody answers ends as if the answer had made no sense.
+        waited = time.monotonic() - began
+        if isinstance(exc, av.error.InvalidDataError) and waited >= min(timeouts):
+            found = f"no usable answer for {waited:.1f} s"
     raise MediaError("the stream cannot be opened", found=found)
 
 
