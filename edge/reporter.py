@@ -1,16 +1,18 @@
 """From scenes to committed events: one ``started`` a track, ``updated`` as its identity changes,
 one ``ended``, and the alerts that the rules make of them.
 
-Everything about one frame is committed to the outbox in one transaction, before anything else
-happens to it; alerts follow in a second one, because they name the events that raised them.
+Everything about one frame, with the alerts that follow from it, is committed to the outbox in one
+transaction, before anything else happens to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from edge.errors import EdgewardenError
 from edge.events.build import Place, SystemName, alert_event, face_event, system_event
 from edge.events.names import source_of
 from edge.events.payloads import ModelReference, Scalar
@@ -67,14 +69,29 @@ class Reporter:
         self._told: dict[tuple[str, int], Event] = {}
 
     def report(self, scene: Scene, camera: CameraView) -> list[Event]:
-        """Commit the events of one scene and the alerts they raise; all of them, in order.
+        """Commit the events of one scene and the alerts they raise, all or none, in order.
 
-        Raises the outbox's errors; what was committed before stays.
+        Raises the outbox's errors; nothing has happened then, and the same scene may be reported
+        again.
         """
         drafts = self._drafts(scene, camera)
-        events = self._commit([draft for _, draft in drafts])
-        sightings = self._sightings(scene, camera, drafts, events)
-        alerts = [
+
+        def alerts(events: Sequence[Event]) -> list[EventDraft]:
+            return self._alerts(scene, camera, drafts, events)
+
+        with self._all_or_nothing():
+            if drafts:
+                return self._outbox.append([draft for _, draft in drafts], follow=alerts)
+            return self._outbox.append(alerts(()))
+
+    def _alerts(
+        self,
+        scene: Scene,
+        camera: CameraView,
+        drafts: Sequence[tuple[Followed, EventDraft]],
+        events: Sequence[Event],
+    ) -> list[EventDraft]:
+        return [
             alert_event(
                 trigger,
                 rule=raised.rule,
@@ -86,10 +103,21 @@ class Reporter:
                     zones=sighting.zones,
                 ),
             )
-            for followed, sighting, trigger in sightings
+            for followed, sighting, trigger in self._sightings(scene, camera, drafts, events)
             for raised in self._rules.observe(sighting)
         ]
-        return events + self._commit(alerts)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """What is remembered of the scene stands only if its events were committed."""
+        told = dict(self._told)
+        try:
+            yield
+        except EdgewardenError:
+            self._told = told
+            self._rules.undo()
+            raise
+        self._rules.keep()
 
     def system(
         self,
@@ -106,16 +134,27 @@ class Reporter:
         Raises the outbox's errors.
         """
         source = source_of(self._site, self._node, camera)
-        draft = system_event(name, source=source, time=time, reason=reason, detail=detail)
-        (event,) = self._commit([draft])
-        sighting = Sighting(
-            camera=camera, event=f"system.{name}", trigger=event.id, phase=Phase.ONCE, time=time
+        draft = system_event(
+            name,
+            source=source,
+            time=time,
+            reason=reason,
+            detail=detail,
+            synthetic=self._synthetic,
         )
-        alerts = [
-            alert_event(event, rule=raised.rule, severity=raised.severity)
-            for raised in self._rules.observe(sighting)
-        ]
-        return [event, *self._commit(alerts)]
+
+        def alerts(events: Sequence[Event]) -> list[EventDraft]:
+            (event,) = events
+            sighting = Sighting(
+                camera=camera, event=f"system.{name}", trigger=event.id, phase=Phase.ONCE, time=time
+            )
+            return [
+                alert_event(event, rule=raised.rule, severity=raised.severity)
+                for raised in self._rules.observe(sighting)
+            ]
+
+        with self._all_or_nothing():
+            return self._outbox.append([draft], follow=alerts)
 
     def _drafts(self, scene: Scene, camera: CameraView) -> list[tuple[Followed, EventDraft]]:
         drafts = []
@@ -155,9 +194,6 @@ class Reporter:
             models=self._person_models if person else self._face_models,
             synthetic=self._synthetic,
         )
-
-    def _commit(self, drafts: Sequence[EventDraft]) -> list[Event]:
-        return self._outbox.append(drafts) if drafts else []
 
     def _sightings(
         self,

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from edge.config import ANYONE, Rule
+from edge.rules.undo import UndoLog
 from edge.types import Phase, Severity
 
 _WHOLE_FRAME = ""
@@ -89,15 +90,19 @@ class RuleEngine:
         self._index: dict[tuple[str, str], tuple[Rule, ...]] = {}
         self._stays: dict[tuple[str, int], _Stay] = {}
         self._last: dict[Subject, dict[Place, float]] = {}
+        self._log = UndoLog()
+        self._now = 0.0
         self._sweep_at = _SWEEP_FROM
 
     def observe(self, sighting: Sighting) -> list[Raised]:
         """The alerts that this sighting raises, in the order of the rules.
 
-        A sighting whose phase is ``ended`` is the last of its track, which is then forgotten.
+        A sighting whose phase is ``ended`` is the last of its track, which is then forgotten. What
+        is observed stands once ``keep`` is called; until then ``undo`` takes it back.
         """
         if not self._rules:
             return []
+        self._now = sighting.time
         rules = self._rules_for(sighting.camera, sighting.event)
         track = None if sighting.track_id is None else (sighting.camera, sighting.track_id)
         before = None if track is None else self._stays.get(track)
@@ -123,6 +128,17 @@ class RuleEngine:
         if track is not None:
             self._remember(track, sighting, frozenset(matched))
         return raised
+
+    def keep(self) -> None:
+        """What was observed counts: the alerts are committed."""
+        self._log.keep()
+        if len(self._last) > self._sweep_at:
+            self._sweep(self._now)
+
+    def undo(self) -> None:
+        """Forget what was observed since the last ``keep``: the alerts could not be committed, and
+        the same sightings will be shown again."""
+        self._log.undo()
 
     def _rules_for(self, camera: str, event: str) -> tuple[Rule, ...]:
         rules = self._index.get((camera, event))
@@ -158,20 +174,18 @@ class RuleEngine:
             if place not in last or not 0 <= sighting.time - last[place] < rule.cooldown_s
         ]
         if loud and rule.cooldown_s > 0:
-            last = self._last.setdefault(subject, {})
-            last.update(dict.fromkeys(loud, sighting.time))
-            if len(self._last) > self._sweep_at:
-                self._sweep(sighting.time)
+            self._log.put(self._last, subject, {**last, **dict.fromkeys(loud, sighting.time)})
         return tuple(zone for _, _, zone in loud)
 
     def _remember(
         self, track: tuple[str, int], sighting: Sighting, matched: frozenset[Place]
     ) -> None:
         if sighting.phase is Phase.ENDED:
-            self._stays.pop(track, None)
-            self._last.pop(track, None)
+            self._log.put(self._stays, track, None)
+            self._log.put(self._last, track, None)
             return
-        self._stays[track] = _Stay(sighting.event, sighting.person, sighting.trigger, matched)
+        stay = _Stay(sighting.event, sighting.person, sighting.trigger, matched)
+        self._log.put(self._stays, track, stay)
 
     def _sweep(self, now: float) -> None:
         """Forget the subjects whose every cooldown has run out."""

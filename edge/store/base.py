@@ -7,7 +7,7 @@ threads: it serves one call at a time.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
@@ -60,6 +60,13 @@ class Store(Closing):
     def _close(self) -> None: ...
 
 
+Follow = Callable[[Sequence[Event]], Sequence[EventDraft]]
+
+
+def _nothing(events: Sequence[Event]) -> Sequence[EventDraft]:
+    return ()
+
+
 class Outbox(Store):
     """Events that are committed and not yet known to have arrived.
 
@@ -67,14 +74,17 @@ class Outbox(Store):
     StoreFullError or StoreCorruptError; whatever it raises, nothing of the call has happened.
     """
 
-    def append(self, drafts: Sequence[EventDraft]) -> list[Event]:
+    def append(self, drafts: Sequence[EventDraft], *, follow: Follow | None = None) -> list[Event]:
         """Commit events, all or none, and return them with ids and sequence numbers.
+
+        follow: is given the events of ``drafts`` and returns the drafts that follow from them; they
+        are committed in the same transaction, after those. What it raises is raised here.
 
         ``sequence`` counts from 1 per source, ``node_sequence`` from 1 over all; both go on after
         deletions and restarts, without a gap. When this returns, the events survive a power cut.
         """
         with self._in_use():
-            return self._append(drafts) if drafts else []
+            return self._append(drafts, follow or _nothing) if drafts else []
 
     def pending(self, *, limit: int, after: int = 0) -> list[Event]:
         """Up to ``limit`` events whose node_sequence is above ``after``, in that order."""
@@ -98,7 +108,7 @@ class Outbox(Store):
             return self._oldest()
 
     @abstractmethod
-    def _append(self, drafts: Sequence[EventDraft]) -> list[Event]: ...
+    def _append(self, drafts: Sequence[EventDraft], follow: Follow) -> list[Event]: ...
 
     @abstractmethod
     def _pending(self, limit: int, after: int) -> list[Event]: ...

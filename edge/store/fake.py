@@ -10,6 +10,7 @@ from itertools import islice
 from edge.store.base import (
     Consent,
     Enrolled,
+    Follow,
     GalleryStore,
     Outbox,
     Person,
@@ -36,7 +37,11 @@ class FakeOutbox(Outbox):
     def _close(self) -> None:
         """Nothing to release."""
 
-    def _append(self, drafts: Sequence[EventDraft]) -> list[Event]:
+    def _append(self, drafts: Sequence[EventDraft], follow: Follow) -> list[Event]:
+        events = self._number(drafts)
+        return events + self._number(follow(events))
+
+    def _number(self, drafts: Sequence[EventDraft]) -> list[Event]:
         events = []
         for draft in drafts:
             self._sequences[draft.source] += 1

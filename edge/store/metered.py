@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.errors import StoreBusyError, StoreFullError
 from edge.ops.metrics import Metrics
+from edge.store.base import Follow
 from edge.store.outbox import SqliteOutbox
 from edge.types import Event, EventDraft
 
@@ -26,10 +27,10 @@ class MeteredOutbox(SqliteOutbox):
         self._on_commit = on_commit
         self.lost = 0
 
-    def _append(self, drafts: Sequence[EventDraft]) -> list[Event]:
+    def _append(self, drafts: Sequence[EventDraft], follow: Follow) -> list[Event]:
         try:
             with self._metrics.stage_seconds.time(stage="commit"):
-                events = super()._append(drafts)
+                events = super()._append(drafts, follow)
         except (StoreFullError, StoreBusyError):
             self.lost += len(drafts)
             self._metrics.events_lost.inc(len(drafts))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge.errors import StoreCorruptError
 from edge.events.uuid7 import Uuid7
-from edge.store.base import Outbox, numbered
+from edge.store.base import Follow, Outbox, numbered
 from edge.store.sqlite import Database, Schema
 from edge.types import Event, EventDraft
 
@@ -62,31 +62,37 @@ class SqliteOutbox(Outbox):
     def _close(self) -> None:
         self._db.close()
 
-    def _append(self, drafts: Sequence[EventDraft]) -> list[Event]:
+    def _append(self, drafts: Sequence[EventDraft], follow: Follow) -> list[Event]:
         with self._db.writing() as connection:
             last: dict[str, int] = dict(connection.execute("SELECT source, last FROM sequences"))
-            events = []
-            for draft in drafts:
-                for source in (_NODE, draft.source):
-                    last[source] = last.get(source, 0) + 1
-                events.append(
-                    numbered(
-                        draft,
-                        id=self._new_id(),
-                        sequence=last[draft.source],
-                        node_sequence=last[_NODE],
-                    )
-                )
+            events = self._number(drafts, last)
+            events += self._number(follow(events), last)
             connection.executemany(
                 "INSERT INTO events (node_sequence, id, source, type, subject, time, data)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [_row(event) for event in events],
             )
-            used = {_NODE, *(draft.source for draft in drafts)}
+            used = {_NODE, *(event.source for event in events)}
             connection.executemany(
                 "INSERT INTO sequences (source, last) VALUES (?, ?)"
                 " ON CONFLICT (source) DO UPDATE SET last = excluded.last",
                 [(source, last[source]) for source in sorted(used)],
+            )
+        return events
+
+    def _number(self, drafts: Sequence[EventDraft], last: dict[str, int]) -> list[Event]:
+        """The events that drafts become, counted on from ``last``, which is moved on."""
+        events = []
+        for draft in drafts:
+            for source in (_NODE, draft.source):
+                last[source] = last.get(source, 0) + 1
+            events.append(
+                numbered(
+                    draft,
+                    id=self._new_id(),
+                    sequence=last[draft.source],
+                    node_sequence=last[_NODE],
+                )
             )
         return events
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edge.config import Rule
+from edge.errors import StoreFullError
 from edge.events.payloads import ModelReference
 from edge.pipeline import Followed, Scene
 from edge.reporter import CameraView, Reporter
@@ -152,3 +153,26 @@ def test_an_event_about_a_camera_may_raise_an_alert(make: MakeReporter) -> None:
     assert lost.data["reason"] == "no frame for 10 s"
     assert alert.data["rule"] == "gone"
     assert alert.data["trigger"] == {"id": lost.id, "type": lost.type}
+
+
+def test_what_could_not_be_committed_is_told_again_whole(
+    make: MakeReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk swallows neither an event, nor an alert, nor starts a cooldown."""
+    rule = Rule(id="stranger", on=("face.unknown",), cooldown_s=60.0)
+    reporter, outbox = make(rule)
+    seen = scene([followed(1, UNKNOWN)], [1])
+
+    def full(drafts: object, follow: Callable[..., object]) -> list[Event]:
+        FakeOutbox._append(outbox, drafts, follow)  # type: ignore[arg-type]  # as given
+        outbox.delete([event.node_sequence for event in outbox.pending(limit=10)])
+        raise StoreFullError("no room")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(outbox, "_append", full)
+        with pytest.raises(StoreFullError):
+            reporter.report(seen, VIEW)
+    face, alert = reporter.report(seen, VIEW)
+    assert told([face]) == [("unknown", "started")]
+    assert alert.data["rule"] == "stranger"
+    assert reporter.report(scene([followed(1, UNKNOWN)]), VIEW) == []

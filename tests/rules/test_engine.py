@@ -258,6 +258,17 @@ def test_the_memory_holds_only_what_may_still_matter() -> None:
         stranger = seen(second + 0.5, None)
         assert len(engine.observe(stranger)) == 1
         engine.observe(replace(stranger, phase=Phase.ENDED))
+        engine.keep()
         sizes.append(len(engine._last) + len(engine._stays))
     assert max(sizes) <= 1100
     assert len(engine.observe(seen(10_000, "p9950"))) == 0  # still silenced
+
+
+def test_what_is_taken_back_was_never_observed() -> None:
+    engine = RuleEngine([rule(**ANYBODY)], timezone=timezone.utc)
+    assert len(engine.observe(seen(0))) == 1
+    engine.undo()
+    assert len(engine.observe(seen(0))) == 1
+    engine.keep()
+    engine.undo()
+    assert len(engine.observe(seen(1))) == 0
