@@ -63,6 +63,7 @@ __all__ = [
     "SourceKind",
     "TcpAddress",
     "UnixAddress",
+    "forbid_telemetry",
     "load_site",
     "read_environment",
     "threshold_for",
@@ -160,6 +161,15 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         credentials_directory=Path(credentials) if credentials else None,
         journal_stream=(stream[0], stream[1]) if stream else None,
     )
+
+
+def forbid_telemetry() -> None:
+    """Keep libraries that this process loads from now on from reporting to their makers.
+
+    ONNX Runtime's Linux wheels from 1.29 on upload events unless ORT_DISABLE_TELEMETRY is set, and
+    keep a device id and a database in the user's cache.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def _watchdog_s(variables: Mapping[str, str]) -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.config import forbid_telemetry
 from edge.errors import MissingExtraError, ModelError
 from edge.onnx_file import read_onnx_facts
 from edge.runner.base import Runner, Signature, Tensor, TensorSpec
@@ -147,6 +148,7 @@ def version() -> str:
 
 
 def _import() -> Any:
+    forbid_telemetry()
     try:
         import onnxruntime
     except ImportError as exc:
