@@ -7,15 +7,13 @@ counted.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from edge.errors import UsageError
-from edge.ids import fit_id
+from edge.ids import NODE_CAMERA, SELFTEST_CAMERA
 from edge.types import Event
 
 
@@ -49,7 +47,9 @@ class Report:
 
     true_positives: enrolled and given the right name. false_positives: given a wrong name.
     false_negatives: enrolled and not given the right name. genuine: similarities of right names.
-    impostor: the best similarity of everyone to somebody they are not.
+    impostor: similarities of right names to the second-best person, and the best ones of all who
+    were not rightly named: strangers, and enrolled people whose own the best may be. Bystanders
+    are in neither, since nobody knows who they are.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -105,7 +105,7 @@ def units(
         if data["track_frames"] >= min_frames and data["face_px"] >= min_face_px:
             found.append(
                 Unit(
-                    camera=event.source.rsplit("/", 1)[1],
+                    camera=camera_of(event),
                     track_id=data["track_id"],
                     outcome=name,
                     person=data["person"],
@@ -118,26 +118,55 @@ def units(
     return found
 
 
-def read_truth(path: Path) -> dict[str, str | None]:
-    """Who a clip shows, by camera id, from a CSV with columns ``file`` and ``person``.
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Where the events and the list of who is in which clip do not meet, by camera id.
 
-    An empty person means that the clip shows no face at all. Raises UsageError for another file.
+    silent: clips with a person in them of which there is no event at all, in the list's order.
+    unjudged: cameras of the events that the list does not name, in their order of appearance.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            reader = csv.DictReader(lines)
-            if not {"file", "person"} <= set(reader.fieldnames or ()):
-                raise UsageError(
-                    f"{path} is no list of who is in which clip",
-                    expected="a CSV with columns file,person",
-                    found=", ".join(reader.fieldnames or ()) or "an empty file",
-                )
-            return {
-                fit_id(Path(row["file"]).stem): fit_id(row["person"]) if row["person"] else None
-                for row in reader
-            }
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise UsageError(f"cannot read {path}", found=str(exc)) from exc
+
+    silent: tuple[str, ...]
+    unjudged: tuple[str, ...]
+
+
+def coverage(events: Iterable[Event], truth: Mapping[str, str | None]) -> Coverage:
+    """Which clips were perhaps replayed under another name, or not at all.
+
+    Events of the device itself have no camera and are passed over.
+    """
+    seen = dict.fromkeys(camera_of(event) for event in events)
+    return Coverage(
+        silent=tuple(clip for clip, person in truth.items() if person and clip not in seen),
+        unjudged=tuple(camera for camera in seen if camera not in truth and not _is_node(camera)),
+    )
+
+
+def require_enrolled(events: Iterable[Event], enrolled: frozenset[str]) -> None:
+    """Raise UsageError where an event names somebody who is not in ``enrolled``.
+
+    Such a person would count as a stranger, and their right name as a wrong one.
+    """
+    people = (event.data.get("person") for event in events)
+    named = {person for person in people if isinstance(person, str)}
+    missing = sorted(named - enrolled)
+    if missing:
+        raise UsageError(
+            "the events name people who are not among the enrolled",
+            expected=f"only {', '.join(sorted(enrolled))}",
+            found=", ".join(missing),
+            remedy="Name everybody who was in the gallery: "
+            f"--enrolled {','.join(sorted(enrolled | named))}",
+        )
+
+
+def camera_of(event: Event) -> str:
+    """The id of the camera that saw it; of the device itself, a reserved one."""
+    return event.source.rsplit("/", 1)[1]
+
+
+def _is_node(camera: str) -> bool:
+    return camera in (NODE_CAMERA, SELFTEST_CAMERA)
 
 
 def score(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from calibration.identification import Unit, read_truth, score, units
+from calibration.identification import (
+    Coverage,
+    Unit,
+    coverage,
+    require_enrolled,
+    score,
+    units,
+)
 from edge.errors import UsageError
 from edge.types import Event
 
@@ -117,20 +122,24 @@ def test_a_bystander_may_be_unnamed_or_the_clip_s_own_person(
     assert report.true_positives == 1
 
 
-def test_truth_is_read_by_camera_id(tmp_path: Path) -> None:
-    path = tmp_path / "truth.csv"
-    path.write_text("file,person\nASL Again.mkv,A\nbottle.mp4,\n")
-    assert read_truth(path) == {"asl-again": "a", "bottle": None}
+def test_clips_without_an_event_and_cameras_without_a_clip_are_told() -> None:
+    events = [
+        ended("seen"),
+        ended("other"),
+        ended("other"),
+        Event("y", "edgewarden/hq/gate/_node", "edgewarden.system.started.v1", None, 0.0, {}),
+    ]
+    truth = {"absent": "a", "seen": "a", "gone": "c", "empty": None}
+    assert coverage(events, truth) == Coverage(silent=("absent", "gone"), unjudged=("other",))
 
 
-@pytest.mark.parametrize("text", ["", "clip,who\na,b\n"])
-def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "truth.csv"
-    path.write_text(text)
-    with pytest.raises(UsageError, match="file,person"):
-        read_truth(path)
+def test_any_event_of_a_camera_shows_that_it_was_replayed() -> None:
+    lost = Event("y", "edgewarden/hq/gate/c1", "edgewarden.system.camera_lost.v1", None, 0.0, {})
+    assert coverage([lost], {"c1": "a"}) == Coverage(silent=(), unjudged=())
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot read"):
-        read_truth(tmp_path / "none.csv")
+def test_everybody_who_is_named_has_to_be_enrolled() -> None:
+    events = [ended("c1", "recognised", person=person) for person in ("d", "a", "c", "d")]
+    require_enrolled([ended("c1"), *events[1:2]], ENROLLED)
+    with pytest.raises(UsageError, match=r"found c, d\. .*--enrolled a,b,c,d"):
+        require_enrolled(events, ENROLLED)
