@@ -11,15 +11,8 @@ from edge.events.cloudevents import from_json
 from edge.store.outbox import SqliteOutbox
 
 if TYPE_CHECKING:
-    from tests.mqtt.conftest import (
-        Broker,
-        Commit,
-        MakeBroker,
-        MakePublisher,
-        MakeSubscriber,
-        Pki,
-        Until,
-    )
+    from tests.brokers import Broker, Pki
+    from tests.mqtt.conftest import Commit, MakeBroker, MakePublisher, MakeSubscriber, Until
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])

@@ -19,15 +19,8 @@ from edge.store.outbox import SqliteOutbox
 from edge.types import Event
 
 if TYPE_CHECKING:
-    from tests.mqtt.conftest import (
-        Broker,
-        Commit,
-        MakeBroker,
-        MakePublisher,
-        MakeSubscriber,
-        Pki,
-        Until,
-    )
+    from tests.brokers import Broker, Pki
+    from tests.mqtt.conftest import Commit, MakeBroker, MakePublisher, MakeSubscriber, Until
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"

@@ -20,15 +20,8 @@ from edge.publish.mqtt.state import Reason
 from edge.store.outbox import SqliteOutbox
 
 if TYPE_CHECKING:
-    from tests.mqtt.conftest import (
-        Broker,
-        Commit,
-        MakeBroker,
-        MakePublisher,
-        MakeSubscriber,
-        Subscriber,
-        Until,
-    )
+    from tests.brokers import Broker, Subscriber
+    from tests.mqtt.conftest import Commit, MakeBroker, MakePublisher, MakeSubscriber, Until
 
 ROOT = Path(__file__).resolve().parents[2]
 WINDOW = 20

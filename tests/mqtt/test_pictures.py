@@ -8,14 +8,8 @@ from edge.store.outbox import SqliteOutbox
 from edge.types import EventDraft
 
 if TYPE_CHECKING:
-    from tests.mqtt.conftest import (
-        Broker,
-        Commit,
-        MakeBroker,
-        MakePublisher,
-        MakeSubscriber,
-        Until,
-    )
+    from tests.brokers import Broker
+    from tests.mqtt.conftest import Commit, MakeBroker, MakePublisher, MakeSubscriber, Until
 
 TOPIC = "edgewarden/hq/gate-01/door/snapshots/019be1c7-6a3b-7123-8123-000000000001"
 

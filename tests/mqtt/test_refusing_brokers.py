@@ -25,15 +25,8 @@ from edge.publish.mqtt.state import Reason
 from edge.store.outbox import SqliteOutbox
 
 if TYPE_CHECKING:
-    from tests.mqtt.conftest import (
-        Broker,
-        Commit,
-        MakeBroker,
-        MakePublisher,
-        MakeSubscriber,
-        Pki,
-        Until,
-    )
+    from tests.brokers import Broker, Pki
+    from tests.mqtt.conftest import Commit, MakeBroker, MakePublisher, MakeSubscriber, Until
 
 Play = Callable[[Callable[[socket.socket], None]], "Broker"]
 
