@@ -1,45 +1,14 @@
-"""A small world in which the whole loop runs without any trained model.
-
-The detector is a real ONNX file that sees one face, always in the same place, in every frame that
-is not dark. The recogniser averages the face's colours in 8 x 8 blocks, so that a picture of
-coloured blocks is a person.
-"""
+"""The small world, and commands run in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from edge.cli import main
-from edge.media import VideoWriter
-
-SIDE = 320
-FACE = (100, 80, 196, 176)  # a multiple of the detector's finest stride, so that no rounding shows
-POINTS = ((130, 116), (166, 116), (148, 132), (134, 152), (162, 152))
-STRIDE = 16
-
-Image = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class World:
-    """A folder with models, bundles and a site file."""
-
-    folder: Path
-    site: Path
-
-    def edit(self, old: str, new: str) -> None:
-        text = self.site.read_text()
-        assert old in text
-        self.site.write_text(text.replace(old, new))
-
+from tests.small_world import Image, World, film, make_world, portrait, write_models
 
 Run = Callable[..., int]
 
@@ -51,90 +20,10 @@ def _run(*words: object) -> int:
         return int(stop.code or 0)
 
 
-def _constant(name: str, value: NDArray[np.float32]) -> onnx.TensorProto:
-    return numpy_helper.from_array(value, name)
-
-
-def detector_model() -> bytes:
-    """YuNet's outputs for one face at FACE, with scores of 0.95 where the picture is bright."""
-    nodes = [
-        helper.make_node("ReduceMean", ["input"], ["mean"], axes=[1, 2, 3], keepdims=1),
-        helper.make_node("Greater", ["mean", "dark"], ["bright"]),
-        helper.make_node("Cast", ["bright"], ["seen"], to=TensorProto.FLOAT),
-        helper.make_node("Reshape", ["seen", "flat"], ["seen3"]),
-    ]
-    inits = [
-        _constant("dark", np.full((1, 1, 1, 1), 10, np.float32)),
-        numpy_helper.from_array(np.asarray([1, 1, 1], np.int64), "flat"),
-    ]
-    outputs = []
-    centre = ((FACE[0] + FACE[2]) / 2, (FACE[1] + FACE[3]) / 2)
-    size = (FACE[2] - FACE[0], FACE[3] - FACE[1])
-    for stride in (8, 16, 32):
-        columns = SIDE // stride
-        cells = columns * columns
-        cell = int(centre[1] // stride) * columns + int(centre[0] // stride)
-        corner = np.asarray([cell % columns, cell // columns], np.float32)
-        score = np.zeros((1, cells, 1), np.float32)
-        box = np.zeros((1, cells, 4), np.float32)
-        points = np.zeros((1, cells, 10), np.float32)
-        if stride == STRIDE:
-            score[0, cell] = 0.95
-            box[0, cell, :2] = np.asarray(centre) / stride - corner
-            box[0, cell, 2:] = np.log(np.asarray(size) / stride)
-            points[0, cell] = (np.asarray(POINTS) / stride - corner).reshape(-1)
-        for kind, value in (("cls", score), ("obj", score), ("bbox", box), ("kps", points)):
-            name = f"{kind}_{stride}"
-            inits.append(_constant(f"{name}_value", value))
-            nodes.append(helper.make_node("Mul", [f"{name}_value", "seen3"], [name]))
-            outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape))
-    picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, SIDE, SIDE])
-    return _save(helper.make_graph(nodes, "detector", [picture], outputs, inits))
-
-
-def recogniser_model() -> bytes:
-    """The mean colour of each of 8 x 8 blocks of a 112 x 112 face, as a vector of 192."""
-    nodes = [
-        helper.make_node(
-            "AveragePool", ["data"], ["blocks"], kernel_shape=[14, 14], strides=[14, 14]
-        ),
-        helper.make_node("Flatten", ["blocks"], ["embedding"]),
-    ]
-    picture = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 112, 112])
-    vector = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 192])
-    return _save(helper.make_graph(nodes, "recogniser", [picture], [vector]))
-
-
-def _save(graph: onnx.GraphProto) -> bytes:
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.checker.check_model(model)
-    data: bytes = model.SerializeToString()
-    return data
-
-
-def _portrait(person: int, *, size: tuple[int, int] = (SIDE, SIDE)) -> Image:
-    picture: Image = np.full((size[1], size[0], 3), 90, np.uint8)
-    blocks = np.random.default_rng(person).integers(0, 2, (8, 8, 3)) * 200 + 28
-    x1, y1, x2, y2 = FACE
-    face = blocks.astype(np.uint8).repeat((y2 - y1) // 8, axis=0).repeat((x2 - x1) // 8, axis=1)
-    picture[y1:y2, x1:x2] = face
-    return picture
-
-
-def _film(path: Path, frames: Sequence[Image], *, fps: float = 15.0) -> Path:
-    with VideoWriter(path, size=(frames[0].shape[1], frames[0].shape[0]), fps=fps) as writer:
-        for frame in frames:
-            writer.write(frame)
-    return path
-
-
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with detector.onnx and recogniser.onnx."""
-    folder = tmp_path_factory.mktemp("models")
-    (folder / "detector.onnx").write_bytes(detector_model())
-    (folder / "recogniser.onnx").write_bytes(recogniser_model())
-    return folder
+    return write_models(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")
@@ -143,34 +32,22 @@ def run() -> Run:
     return _run
 
 
-@pytest.fixture(scope="session")
-def portrait() -> Callable[..., Image]:
+@pytest.fixture(scope="session", name="portrait")
+def make_portrait() -> Callable[..., Image]:
     """Makes a grey picture with the coloured blocks of one person where the face is."""
-    return _portrait
+    return portrait
 
 
-@pytest.fixture(scope="session")
-def film() -> Callable[..., Path]:
+@pytest.fixture(scope="session", name="film")
+def make_film() -> Callable[..., Path]:
     """Writes pictures as a video to a path."""
-    return _film
+    return film
 
 
 @pytest.fixture
-def world(tmp_path: Path, models: Path, run: Run) -> World:
+def world(tmp_path: Path, models: Path) -> World:
     """Unsigned bundles of the small models and a site file that uses them."""
-    for name, template in (("detector", "yunet"), ("recogniser", "arcface-rgb")):
-        code = run(
-            "bundle", "new", models / f"{name}.onnx", "--template", template,
-            "--out", tmp_path / f"{name}-bundle",
-        )  # fmt: skip
-        assert code == 0
-    site = tmp_path / "site.toml"
-    site.write_text(
-        '[site]\nid = "hq"\nnode = "gate"\nstate_dir = "state"\ncache_dir = "cache"\n'
-        '[models]\ndetector = "detector-bundle"\nrecogniser = "recogniser-bundle"\n'
-        "require_signed = false\n[recognition]\nthreshold = 0.6\nmargin = 0.05\n"
-    )
-    return World(tmp_path, site)
+    return make_world(tmp_path, models)
 
 
 @pytest.fixture
@@ -178,7 +55,7 @@ def clip(tmp_path: Path) -> Callable[..., Path]:
     """Makes a clip of one person: ``clip(person, frames=, name=)``."""
 
     def make(person: int, *, frames: int = 40, name: str = "") -> Path:
-        picture = _portrait(person)
-        return _film(tmp_path / f"{name or f'person-{person}'}.mp4", [picture] * frames)
+        picture = portrait(person)
+        return film(tmp_path / f"{name or f'person-{person}'}.mp4", [picture] * frames)
 
     return make
