@@ -11,13 +11,14 @@ from pathlib import Path
 from edge.bundle import Bundle, open_bundle
 from edge.config import Models as ModelPaths
 from edge.config import Site, threshold_for
-from edge.device import gather
-from edge.errors import BundleError, ModelError, UsageError
+from edge.device import DeviceFacts, gather
+from edge.errors import BundleError, ModelError, SiteFileError, UsageError
 from edge.events.payloads import ModelReference
 from edge.gallery.matcher import Gallery
+from edge.manifest import Manifest, ScrfdDecoder, YunetDecoder
 from edge.pipeline import Models
 from edge.runner.base import Runner
-from edge.runner.golden import replay
+from edge.runner.golden import replay, warm_up
 from edge.runner.onnxruntime import OnnxRuntimeRunner, SessionSettings
 from edge.signature import load_public_key
 from edge.store.base import GalleryStore
@@ -34,6 +35,8 @@ _log = logging.getLogger(__name__)
 _SUPPORTED = ("detector", "landmarks", "recogniser", "person")
 _UNSUPPORTED = ("liveness", "anonymiser", "enhancer", "anomaly", "behaviour")
 _PERSON = "person"
+# The label that the loop takes from the detector of each role.
+_LABELS = {"detector": "face", _PERSON: "person"}
 # Below a detector's own score a face is no find, but it keeps a track that has one.
 _FLOOR = TrackSettings().low_score
 _GALLERY_FILE = "gallery.db"
@@ -76,21 +79,27 @@ def open_bundles(paths: ModelPaths) -> dict[str, Bundle]:
 
 @contextmanager
 def load_models(site: Site, *, settings: SessionSettings | None = None) -> Iterator[LoadedModels]:
-    """The site's models, verified, loaded and held against their golden outputs; released at exit.
+    """The site's models, verified, loaded, held against their golden outputs and warmed up;
+    released at exit.
 
-    Raises what ``open_bundles`` raises, ModelError where a model does not load or does not give
-    its golden outputs here, SiteFileError where no threshold is known.
+    Raises what ``open_bundles`` raises, BundleError where a bundle cannot do the part of its role,
+    ModelError where a model does not load, run or give its golden outputs here, SiteFileError where
+    no threshold is known or nothing gives the landmarks that the recogniser needs.
     """
     bundles = open_bundles(site.models)
     for role, bundle in bundles.items():
         _require_role(role, bundle)
+    _require_landmarks(bundles)
+    device = gather()
     with ExitStack() as stack:
         references: dict[str, ModelReference] = {}
         runners: dict[str, Runner] = {}
         for role, bundle in bundles.items():
-            runner, variant = open_runner(bundle, settings=settings)
+            runner, variant = open_runner(bundle, settings=settings, device=device)
             runners[role] = stack.enter_context(runner)
             check_golden(runner, bundle, variant)
+            if bundle.manifest.input is not None:
+                warm_up(runner, bundle.manifest.input)
             references[role] = ModelReference(
                 bundle=bundle.manifest.name, variant=variant, sha256=bundle.sha256
             )
@@ -103,15 +112,19 @@ def load_models(site: Site, *, settings: SessionSettings | None = None) -> Itera
 
 
 def open_runner(
-    bundle: Bundle, *, settings: SessionSettings | None = None, variant: str | None = None
+    bundle: Bundle,
+    *,
+    settings: SessionSettings | None = None,
+    variant: str | None = None,
+    device: DeviceFacts | None = None,
 ) -> tuple[Runner, str]:
     """A runner, not yet loaded, for the variant that suits this machine, and that variant's id.
 
-    variant: run this one, or refuse.
+    variant: run this one, or refuse. device: this machine as gathered before; None gathers.
 
     Raises BundleError where no variant of the bundle runs here.
     """
-    choice = bundle.choose(runners=("onnxruntime",), device=gather(), variant=variant)
+    choice = bundle.choose(runners=("onnxruntime",), device=device, variant=variant)
     spec = bundle.manifest.input
     _log.info("%s: running %s (%s)", bundle.manifest.name, choice.variant.id, choice.reason)
     runner = OnnxRuntimeRunner(
@@ -172,6 +185,34 @@ def _require_role(role: str, bundle: Bundle) -> None:
             found=f"{bundle.manifest.name} with role {bundle.manifest.role}",
             remedy=f"Name another bundle at models.{role} in the site file.",
         )
+    label = _LABELS.get(role)
+    if label is not None and label not in bundle.manifest.labels:
+        known = ", ".join(bundle.manifest.labels[:10])
+        raise BundleError(
+            f"models.{role} does not look for a {label}",
+            expected=f"a bundle whose labels hold {label!r}",
+            found=f"{bundle.manifest.name} with labels {known}",
+            remedy=f"Name another bundle at models.{role} in the site file.",
+        )
+
+
+def _require_landmarks(bundles: dict[str, Bundle]) -> None:
+    """Without landmarks no face can be aligned: every one would pass as of low quality."""
+    detector = bundles["detector"].manifest
+    if "recogniser" in bundles and "landmarks" not in bundles and not _gives_landmarks(detector):
+        raise SiteFileError(
+            "the recogniser needs landmarks, and nothing gives any",
+            expected="a detector with landmarks, or a bundle at models.landmarks",
+            found=f"{detector.name} with decoder {detector.decoder.name}, no models.landmarks",
+            remedy="Add models.landmarks to the site file.",
+        )
+
+
+def _gives_landmarks(detector: Manifest) -> bool:
+    decoder = detector.decoder
+    if isinstance(decoder, ScrfdDecoder):  # points are a third output of each stride
+        return len(detector.outputs) == 3 * len(decoder.strides)
+    return isinstance(decoder, YunetDecoder)
 
 
 def _operating_point(site: Site, bundles: dict[str, Bundle]) -> OperatingPoint | None:
@@ -185,10 +226,10 @@ def _operating_point(site: Site, bundles: dict[str, Bundle]) -> OperatingPoint |
 def _models(bundles: dict[str, Bundle], runners: dict[str, Runner]) -> Models:
     parts = {role: (runners[role], bundle.manifest) for role, bundle in bundles.items()}
     return Models(
-        detector=Detector(*parts["detector"], floor=_FLOOR),
+        detector=Detector(*parts["detector"], floor=_FLOOR, labels=(_LABELS["detector"],)),
         landmarks=LandmarkFinder(*parts["landmarks"]) if "landmarks" in parts else None,
         recogniser=Recogniser(*parts["recogniser"]) if "recogniser" in parts else None,
-        person=Detector(*parts[_PERSON], floor=_FLOOR, labels=(_PERSON,))
+        person=Detector(*parts[_PERSON], floor=_FLOOR, labels=(_LABELS[_PERSON],))
         if _PERSON in parts
         else None,
     )

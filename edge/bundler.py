@@ -57,7 +57,8 @@ def make_bundle(request: BundleRequest, out: Path) -> Bundle:
     """Write the bundle of an ONNX model to the new folder ``out``.
 
     Raises ModelError where the model does not load or run, DecoderMismatchError where it is not of
-    the template's family, UsageError for an unknown template, and what writing a bundle raises.
+    the template's family, UsageError for an unknown template or a size that the model cannot take,
+    and what writing a bundle raises.
     Nothing is left behind on failure.
     """
     values = template(request.template)
@@ -71,9 +72,9 @@ def make_bundle(request: BundleRequest, out: Path) -> Bundle:
         feeds = make_inputs(_input(values["input"]), seed=_GOLDEN_SEED)
         outputs = runner.infer(feeds)
         golden = pack_golden(feeds, outputs)
-        manifest = _manifest(request, values, data, golden, facts.opset, outputs)
-        _check_labels(manifest, outputs)
+        manifest = _manifest(request, values, data, golden, facts.opset, _largest(outputs))
         _try_out(manifest, runner)
+        _check_labels(manifest, outputs)
     return write_bundle(out, manifest, {_MODEL_FILE: data, _GOLDEN_FILE: golden})
 
 
@@ -83,11 +84,13 @@ def fit_input(
     """The template's input with the model's own name, dtype and fixed axes.
 
     size: the working (width, height) of axes that the model leaves free. Raises
-    DecoderMismatchError where the model takes something else than one picture tensor.
+    DecoderMismatchError where the model takes something else than one picture tensor, UsageError
+    where it fixes an axis at another size.
     """
     spec = _only_input(signature)
     shape = list(wanted["shape"])
     if size is not None:
+        _require_size(spec, size)
         shape[2:] = [_with_opt(shape[2], size[1]), _with_opt(shape[3], size[0])]
     if spec.shape[1] not in (None, shape[1]):
         raise DecoderMismatchError(
@@ -131,7 +134,26 @@ def _only_input(signature: Signature) -> TensorSpec:
             expected="one input [N, 3, H, W]",
             found=", ".join(map(str, signature.inputs)) or "no input",
         )
-    return signature.inputs[0]
+    picture = signature.inputs[0]
+    if picture.name in (spec.name for spec in signature.outputs):
+        raise DecoderMismatchError(
+            "the model gives back the picture that it takes",
+            expected="outputs under names of their own",
+            found=str(picture),
+            remedy="Export the model without this output.",
+        )
+    return picture
+
+
+def _require_size(spec: TensorSpec, size: tuple[int, int]) -> None:
+    fixed = {"width": spec.shape[3], "height": spec.shape[2]}
+    if any(axis not in (None, side) for axis, side in zip(fixed.values(), size, strict=True)):
+        raise UsageError(
+            "the model's size is fixed",
+            expected=" and ".join(f"{name} {axis}" for name, axis in fixed.items() if axis),
+            found=f"{size[0]}x{size[1]}",
+            remedy="Leave out --size, or export the model with free axes.",
+        )
 
 
 def _with_opt(axis: Any, opt: int) -> Any:
@@ -149,15 +171,31 @@ def _read(path: Path) -> bytes:
         ) from exc
 
 
+def _largest(outputs: Mapping[str, Tensor]) -> float:
+    """The largest magnitude in any output. Raises ModelError where one is not finite."""
+    largest = 0.0
+    for name, value in outputs.items():
+        # A detector that suppresses by itself may give nothing at all.
+        peak = float(np.abs(np.asarray(value, np.float64)).max(initial=0))
+        if not np.isfinite(peak):
+            raise ModelError(
+                f"output {name!r} is not a number everywhere",
+                expected="finite values",
+                found="NaN or infinity",
+                remedy="Export the model again.",
+            )
+        largest = max(largest, peak)
+    return largest
+
+
 def _manifest(
     request: BundleRequest,
     values: dict[str, Any],
     data: bytes,
     golden: bytes,
     opset: int,
-    outputs: Mapping[str, Tensor],
+    largest: float,
 ) -> Manifest:
-    largest = max(float(np.abs(np.asarray(value, np.float64)).max()) for value in outputs.values())
     files = {_MODEL_FILE: data, _GOLDEN_FILE: golden}
     return build_manifest(
         {

@@ -98,7 +98,8 @@ def threshold_for(
 
     thresholds: those of its bundle's manifest, as tables. The site file comes first, then what was
     calibrated on this device for this very bundle, then the bundle's first cosine threshold.
-    Raises UsageError for a calibration file that cannot be used, SiteFileError when nothing says.
+    Raises UsageError for a calibration file, or its entry for this bundle, that cannot be used,
+    SiteFileError when nothing says.
     """
     margin = site.recognition.margin
     if site.recognition.threshold is not None:
@@ -106,7 +107,7 @@ def threshold_for(
             threshold=site.recognition.threshold, margin=margin, source="the site file"
         )
     path = site.site.state_dir / THRESHOLDS_FILE
-    calibrated = _calibrated(path).get(bundle_sha256)
+    calibrated = _calibrated(path, bundle_sha256)
     if calibrated is not None:
         return OperatingPoint(threshold=calibrated, margin=margin, source=str(path))
     cosines = (_cosine(entry) for entry in thresholds)
@@ -228,25 +229,28 @@ def _refused(path: Path, problems: Sequence[str]) -> SiteFileError:
     return SiteFileError("\n  ".join([f"{path}: {count}", *problems]))
 
 
-def _calibrated(path: Path) -> dict[str, float]:
-    """The thresholds measured on this device, by bundle hash; none without the file."""
+def _calibrated(path: Path, bundle_sha256: str) -> float | None:
+    """The threshold measured on this device for this bundle, None where there is none.
+
+    What the file says of other bundles is not looked at: they may be of another kind.
+    """
     try:
         table = read_strict_json(path.read_bytes(), limit=1 << 20)
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as exc:
         raise _unusable(path, exc.strerror or type(exc).__name__) from exc
     except ValueError as exc:
         raise _unusable(path, str(exc)) from exc
     if not isinstance(table, dict):
         raise _unusable(path, "no JSON object")
-    values = {}
-    for bundle, entry in table.items():
-        value = _cosine(entry) if isinstance(entry, dict) else None
-        if value is None:
-            raise _unusable(path, f"another entry for bundle {bundle!r}")
-        values[bundle] = value
-    return values
+    if bundle_sha256 not in table:
+        return None
+    entry = table[bundle_sha256]
+    value = _cosine(entry) if isinstance(entry, dict) else None
+    if value is None:
+        raise _unusable(path, f"another entry for bundle {bundle_sha256!r}")
+    return value
 
 
 def _cosine(threshold: Mapping[str, object]) -> float | None:

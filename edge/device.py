@@ -21,7 +21,7 @@ class DeviceFacts:
     machine: as uname has it. cpu_flags: those of avx2, avx512_vnni, avx_vnni (x86), asimddp and
     i8mm (ARM) that it has. cpu_count: CPUs this process may use. Memory is in bytes; available is
     what was free to take when it was looked at. l4t: release of Jetson Linux, "36.4.3". board:
-    model as the device tree has it. gpu_sm: compute capability, 87 for 8.7.
+    model as the device tree has it.
     """
 
     machine: str
@@ -33,8 +33,6 @@ class DeviceFacts:
     python: str
     l4t: str | None
     board: str | None
-    gpu_sm: int | None = None
-    tensorrt: str | None = None
 
 
 def gather(root: Path = Path("/")) -> DeviceFacts:

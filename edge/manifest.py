@@ -188,10 +188,6 @@ class Manifest(Part):
                 return variant
         raise KeyError(variant_id)
 
-    def threshold(self, metric: str = "cosine") -> Threshold | None:
-        """The bundle's own operating point for ``metric``: the first listed, or None."""
-        return next((t for t in self.thresholds if t.metric == metric), None)
-
     def to_json(self) -> bytes:
         """``manifest.json``: UTF-8, indented, keys in the contract's order; equal for equals."""
         values = self.model_dump(mode="json")

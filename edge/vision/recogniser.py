@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from edge.errors import DecoderMismatchError, ModelError
 from edge.manifest import AlignResize, Manifest, embedding_space
-from edge.runner.base import Runner
+from edge.runner.base import Runner, Tensor
 from edge.types import ByteImage, Embedding
 from edge.vision.crop import align_face
 from edge.vision.forward import forward
@@ -49,16 +49,19 @@ class Recogniser:
         """One embedding for each aligned crop.
 
         Raises ModelError where the model fails, or gives a vector that is not finite or all zero;
-        DecoderMismatchError where it does not give one vector a crop.
+        DecoderMismatchError where it does not give one vector a crop: floating point,
+        ``[N, D]`` or ``[N, D, 1, 1]`` with D ≥ 2.
         """
         if not crops:
             return []
         (raw,) = forward(self._runner, self._input, crops, [self._output])
-        if raw.shape[:1] != (len(crops),) or raw.size // len(crops) < 2:
+        if not _holds_vectors(raw, len(crops)):
+            n = len(crops)
             raise DecoderMismatchError(
                 "the recogniser's output does not fit decoder 'embedding'",
-                expected=f"[{len(crops)}, dimensions]",
-                found=str(list(raw.shape)),
+                expected=f"float[{n}, dimensions] or float[{n}, dimensions, 1, 1]",
+                found=f"{raw.dtype}{list(raw.shape)}",
+                remedy="Choose the template that fits the model.",
             )
         vectors = np.asarray(raw, np.float32).reshape(len(crops), -1)
         with np.errstate(over="ignore"):
@@ -71,3 +74,10 @@ class Recogniser:
                 remedy="Check the model with: edgewarden bundle verify",
             )
         return [Embedding(vector, self.space) for vector in vectors / norms]
+
+
+def _holds_vectors(raw: Tensor, crops: int) -> bool:
+    """Any other form is a feature map or another model's output, however well it would flatten."""
+    if not np.issubdtype(raw.dtype, np.floating) or raw.ndim not in (2, 4):
+        return False
+    return len(raw) == crops and raw.shape[1] >= 2 and raw.shape[2:] in ((), (1, 1))

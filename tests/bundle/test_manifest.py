@@ -80,15 +80,6 @@ def test_axes_of_nhwc_are_found_by_layout(values: Values) -> None:
     assert (spec.batch.max, spec.height.opt, spec.width.opt, spec.channels) == (1, 8, 8, 3)
 
 
-def test_the_first_threshold_of_a_metric_is_the_operating_point(values: Values) -> None:
-    values["thresholds"].append({"metric": "cosine", "value": 0.6, "data": "stricter"})
-    manifest = build_manifest(values)
-    chosen = manifest.threshold("cosine")
-    assert chosen is not None
-    assert chosen.value == 0.49
-    assert manifest.threshold("euclidean") is None
-
-
 def test_a_manifest_is_frozen(values: Values) -> None:
     manifest = build_manifest(values)
     with pytest.raises(ValueError, match="frozen"):

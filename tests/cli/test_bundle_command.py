@@ -10,11 +10,28 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 
 def new(run: Any, model: Path, template: str, out: Path, *more: object) -> int:
     code: int = run("bundle", "new", model, "--template", template, "--out", out, *more)
     return code
+
+
+def constant_model(path: Path, outputs: dict[str, Any], side: int | None = 128) -> Path:
+    """A model that gives the same outputs for every picture; free axes where side is None."""
+    values = {name: np.asarray(value) for name, value in outputs.items()}
+    kinds = {name: helper.np_dtype_to_tensor_dtype(value.dtype) for name, value in values.items()}
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [f"{name}_value"], [name]) for name in values],
+        "constant",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, side, side])],
+        [helper.make_tensor_value_info(n, kinds[n], values[n].shape) for n in values],
+        [numpy_helper.from_array(value, f"{name}_value") for name, value in values.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
 
 
 def test_a_bundle_states_what_the_model_is(
@@ -84,6 +101,87 @@ def test_a_model_of_another_family_is_refused(
     assert new(run, models / model, template, out) == 2
     assert word in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("template", ["yunet", "yolox", "reid-0095", "landmarks-0009"])
+@pytest.mark.parametrize("shape", [(), (0,), (0, 0), (0, 6), (1, 0, 6), (3,)])
+def test_outputs_of_no_known_form_are_refused(
+    run: Any, tmp_path: Path, capsys: Any, template: str, shape: tuple[int, ...]
+) -> None:
+    """Such as those of a detector that suppresses by itself and finds nothing."""
+    model = constant_model(tmp_path / "odd.onnx", {"out": np.zeros(shape, np.float32)})
+    assert new(run, model, template, tmp_path / "out") == 2
+    assert "does not fit decoder" in capsys.readouterr().err.replace("do not fit", "does not fit")
+    assert list(tmp_path.iterdir()) == [model]
+
+
+def test_outputs_that_are_no_numbers_are_refused(run: Any, tmp_path: Path, capsys: Any) -> None:
+    vector = np.asarray([[1, np.nan]], np.float32)
+    model = constant_model(tmp_path / "nan.onnx", {"vector": vector})
+    assert new(run, model, "reid-0095", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert "'vector' is not a number everywhere" in error
+    assert "golden_tolerance" not in error
+
+
+def test_a_model_that_gives_its_picture_back_is_refused(
+    run: Any, tmp_path: Path, capsys: Any
+) -> None:
+    picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 128, 128])
+    graph = helper.make_graph([], "through", [picture], [picture])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path = tmp_path / "through.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert new(run, path, "reid-0095", tmp_path / "out") == 2
+    assert "gives back the picture" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        np.ones((1, 7, 5), np.float32),
+        np.ones((1, 4, 2, 1), np.float32),
+        np.ones((1, 1, 1, 8), np.float32),
+        np.ones((1, 1), np.float32),
+        np.ones((1, 8), np.int64),
+        np.ones((1, 8), np.uint8),
+    ],
+)
+def test_not_every_tensor_is_an_embedding(
+    run: Any, tmp_path: Path, capsys: Any, vector: Any
+) -> None:
+    model = constant_model(tmp_path / "odd.onnx", {"out": vector})
+    assert new(run, model, "reid-0095", tmp_path / "out") == 2
+    assert "does not fit decoder 'embedding'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [model]
+
+
+def test_a_real_detector_is_no_recogniser(
+    run: Any, assets: Path, tmp_path: Path, capsys: Any
+) -> None:
+    model = assets / "models" / "yolox_nano.onnx"
+    assert new(run, model, "reid-0095", tmp_path / "out") == 2
+    assert "found float32[1, 3549, 85]" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_real_recogniser_is_one(run: Any, assets: Path, tmp_path: Path) -> None:
+    model = assets / "models" / "face-reidentification-retail-0095.onnx"
+    assert new(run, model, "reid-0095", tmp_path / "out") == 0
+
+
+@pytest.mark.parametrize("size", ["640x480", "320x288", "288x320"])
+def test_a_fixed_size_is_not_set_anew(
+    run: Any, models: Path, tmp_path: Path, capsys: Any, size: str
+) -> None:
+    model = models / "detector.onnx"
+    assert new(run, model, "yunet", tmp_path / "out", "--size", size) == 2
+    error = capsys.readouterr().err
+    assert "fixed" in error
+    assert f"found {size}" in error
+    assert list(tmp_path.iterdir()) == []
+    assert new(run, model, "yunet", tmp_path / "out", "--size", "320x320") == 0
 
 
 @pytest.mark.parametrize(

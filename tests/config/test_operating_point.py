@@ -76,22 +76,36 @@ def test_without_any_the_refusal_says_how_to_set_one(
         b"[]",
         b"\xff",
         b"[" * 100_000,
-        b'{"x": 0.5}',
-        b'{"x": {"metric": "euclidean", "value": 0.5}}',
-        b'{"x": {"metric": "cosine"}}',
-        b'{"x": {"metric": "cosine", "value": true}}',
-        b'{"x": {"metric": "cosine", "value": NaN}}',
-        b'{"x": {"metric": "cosine", "value": 1.5}}',
-        b'{"x": {"metric": "cosine", "value": -0.5}}',
+        b'{"SHA": 0.5}',
+        b'{"SHA": {"metric": "euclidean", "value": 0.5}}',
+        b'{"SHA": {"metric": "cosine"}}',
+        b'{"SHA": {"metric": "cosine", "value": true}}',
+        b'{"SHA": {"metric": "cosine", "value": NaN}}',
+        b'{"SHA": {"metric": "cosine", "value": 1.5}}',
+        b'{"SHA": {"metric": "cosine", "value": -0.5}}',
         b'{"x": {"metric": "cosine", "value": 0.5}, "x": {"metric": "cosine", "value": 0.6}}',
     ],
 )
 def test_a_calibration_that_cannot_be_used_is_not_passed_over(
     with_state: WithState, tmp_path: Path, content: bytes
 ) -> None:
-    (tmp_path / "thresholds.json").write_bytes(content)
+    (tmp_path / "thresholds.json").write_bytes(content.replace(b"SHA", SHA.encode()))
     with pytest.raises(UsageError, match=r"thresholds\.json cannot be used.*under \[recognition\]"):
         threshold_for(with_state(""), SHIPPED, SHA)
+
+
+@pytest.mark.parametrize(
+    "foreign", [0.5, None, [], {}, {"metric": "euclidean", "value": 1.1}, {"metric": "apcer"}]
+)
+def test_what_is_said_of_another_bundle_does_no_harm(
+    with_state: WithState, tmp_path: Path, foreign: object
+) -> None:
+    path = calibrate(tmp_path, {"x": foreign, SHA: {"metric": "cosine", "value": 0.3}})
+    site = with_state("")
+    assert threshold_for(site, SHIPPED, SHA) == OperatingPoint(
+        threshold=0.3, margin=0.05, source=str(path)
+    )
+    assert threshold_for(site, SHIPPED, "cd" * 32).source == "the bundle"
 
 
 def test_a_calibration_that_cannot_be_read_is_not_passed_over(

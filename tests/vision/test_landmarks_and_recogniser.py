@@ -189,7 +189,19 @@ def test_a_vector_that_has_no_direction_is_a_model_error(
 
 
 @pytest.mark.parametrize(
-    "output", [np.zeros((1, 1)), np.zeros((1, 0)), np.ones((2, 256)), np.ones(256), np.ones(())]
+    "output",
+    [
+        np.zeros((1, 1)),
+        np.zeros((1, 0)),
+        np.ones((2, 256)),
+        np.ones(256),
+        np.ones(()),
+        np.ones((1, 3549, 85)),
+        np.ones((1, 256, 1)),
+        np.ones((1, 1, 1, 256)),
+        np.ones((1, 16, 4, 4)),
+        np.ones((1, 256, 1, 1, 1)),
+    ],
 )
 def test_an_output_that_is_not_one_vector_a_face_is_a_mismatch(
     make_manifest: MakeManifest, output: Tensor
@@ -199,6 +211,30 @@ def test_an_output_that_is_not_one_vector_a_face_is_a_mismatch(
     )
     with pytest.raises(DecoderMismatchError, match="decoder 'embedding'"):
         recogniser.embed([np.zeros((128, 128, 3), np.uint8)])
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint8, np.bool_])
+def test_whole_numbers_are_no_embedding(
+    make_manifest: MakeManifest, kind: type[np.generic]
+) -> None:
+    recogniser = Recogniser(
+        fake(lambda feeds: {"out": np.ones((1, 256), kind)}), make_manifest("reid-0095", ["out"])
+    )
+    with pytest.raises(DecoderMismatchError, match="decoder 'embedding'"):
+        recogniser.embed([np.zeros((128, 128, 3), np.uint8)])
+
+
+@pytest.mark.parametrize("shape", [(1, 256), (1, 256, 1, 1)])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_vectors_of_any_precision_are_embeddings(
+    make_manifest: MakeManifest, shape: tuple[int, ...], kind: type[np.generic]
+) -> None:
+    recogniser = Recogniser(
+        fake(lambda feeds: {"out": np.ones(shape, kind)}), make_manifest("reid-0095", ["out"])
+    )
+    (embedding,) = recogniser.embed([np.zeros((128, 128, 3), np.uint8)])
+    assert embedding.vector.dtype == np.float32
+    np.testing.assert_allclose(embedding.vector, np.full(256, 1 / 16), atol=1e-6)
 
 
 @pytest.mark.parametrize("family", ["yunet", "landmarks-0009"])

@@ -54,7 +54,7 @@ class Head(ABC):
     def _batched(self, value: Tensor, pictures: int, outputs: Sequence[Tensor]) -> FloatArray:
         array = np.asarray(value, np.float32)
         if array.ndim == 2 and len(array) % pictures == 0:
-            return array.reshape(pictures, -1, array.shape[1])
+            return array.reshape(pictures, len(array) // pictures, array.shape[1])
         if array.ndim != 3 or len(array) != pictures:
             raise self._mismatch(f"outputs [{pictures}, rows, columns]", outputs)
         return array
