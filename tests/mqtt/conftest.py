@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,6 +38,7 @@ MakeBroker = Callable[..., "Broker"]
 MakeSubscriber = Callable[..., "Subscriber"]
 MakePublisher = Callable[..., MqttPublisher]
 Commit = Callable[..., list[Event]]
+Play = Callable[[Callable[[socket.socket], None]], "Broker"]
 
 
 @pytest.fixture
@@ -75,6 +79,37 @@ def make_broker(tmp_path: Path, pki: Pki) -> Iterator[MakeBroker]:
 @pytest.fixture
 def broker(make_broker: MakeBroker) -> Broker:
     return make_broker()
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    """Something that listens where a broker should, and does as told with each connection."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.1)
+    done = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def start(behave: Callable[[socket.socket], None]) -> Broker:
+        def serve() -> None:
+            while not done.is_set():
+                with suppress(OSError):
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.settimeout(5)
+                        behave(connection)
+
+        threads.append(threading.Thread(target=serve))
+        threads[0].start()
+        port = listener.getsockname()[1]
+        made: Any = SimpleNamespace(port=port, tls_port=port)
+        played: Broker = made
+        return played
+
+    yield start
+    done.set()
+    for thread in threads:
+        thread.join()
+    listener.close()
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.errors import ClosedError
+from edge.errors import ClosedError, StoreBusyError
 from edge.events.payloads import CameraStatus
 from edge.publish.mqtt import publisher as module
 from edge.publish.mqtt.state import Reason
 from edge.store.outbox import SqliteOutbox
+from edge.types import Event
 
 if TYPE_CHECKING:
     from tests.brokers import Broker, Subscriber
@@ -277,6 +278,35 @@ def test_an_outbox_that_is_busy_is_reported_and_tried_again(
         until(lambda: busy.depth() == 0)
         until(lambda: publisher.state.outbox == "")
         publisher.stop()
+
+
+def test_an_outbox_that_cannot_be_read_is_reported_once_and_tried_again(
+    broker: Broker,
+    subscribe: MakeSubscriber,
+    publish: MakePublisher,
+    outbox: SqliteOutbox,
+    commit: Commit,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("edge.publish.mqtt.courier._STORE_RETRY_S", 0.01)
+    subscriber = subscribe(broker)
+    events = commit(outbox, 3)
+    tries = []
+
+    def fails(*_: object) -> list[Event]:
+        tries.append(1)
+        raise StoreBusyError("the outbox is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "_pending", fails)
+        publisher = publish(broker)
+        until(lambda: len(tries) >= 3)
+        assert publisher.state.outbox == "the outbox is locked"
+    until(lambda: subscriber.ids == [event.id for event in events])
+    assert publisher.state.outbox == ""
+    assert caplog.text.count("the outbox is locked") == 1
 
 
 def test_an_outbox_that_is_gone_ends_it_with_the_reason_kept(

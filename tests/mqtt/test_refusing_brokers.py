@@ -7,12 +7,11 @@ import logging
 import os
 import random
 import socket
+import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -26,46 +25,20 @@ from edge.store.outbox import SqliteOutbox
 
 if TYPE_CHECKING:
     from tests.brokers import Broker, Pki
-    from tests.mqtt.conftest import Commit, MakeBroker, MakePublisher, MakeSubscriber, Until
-
-Play = Callable[[Callable[[socket.socket], None]], "Broker"]
+    from tests.mqtt.conftest import (
+        Commit,
+        MakeBroker,
+        MakePublisher,
+        MakeSubscriber,
+        Play,
+        Until,
+    )
 
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.005)
     monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.01)
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Iterator[Play]:
-    """Something that listens where a broker should, and does as told with each connection."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.1)
-    done = threading.Event()
-    threads: list[threading.Thread] = []
-
-    def start(behave: Callable[[socket.socket], None]) -> Broker:
-        def serve() -> None:
-            while not done.is_set():
-                with suppress(OSError):
-                    connection, _ = listener.accept()
-                    with connection:
-                        connection.settimeout(5)
-                        behave(connection)
-
-        threads.append(threading.Thread(target=serve))
-        threads[0].start()
-        port = listener.getsockname()[1]
-        made: Any = SimpleNamespace(port=port, tls_port=port)
-        played: Broker = made
-        return played
-
-    yield start
-    done.set()
-    for thread in threads:
-        thread.join()
-    listener.close()
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
@@ -225,6 +198,23 @@ def test_a_broker_that_says_why_it_ends_the_connection_is_heard(
 
     publisher = publish(play(end), mqtt={"plain": True})
     until(lambda: publisher.state.reason is reason)
+
+
+def test_what_tls_holds_back_is_heard_too(
+    play: Play, publish: MakePublisher, until: Until, pki: Pki
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pki.server, pki.server_key)
+
+    def end(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(1000)
+            # Both in one record: the kernel has nothing more to give after the first.
+            secure.sendall(bytes([0x20, 3, 0, 0, 0]) + bytes([0xE0, 2, 0x8E, 0]))
+            secure.recv(1000)
+
+    publisher = publish(play(end), mqtt={"username": None, "password_file": None})
+    until(lambda: publisher.state.reason is Reason.TAKEN_OVER, seconds=5)
 
 
 def test_a_broker_that_never_answers_is_given_up(
