@@ -51,7 +51,7 @@ def _configure(parser: ArgumentParser) -> None:
         example=_EXAMPLE,
     )
     sub.description = (
-        "Precision, recall and F1 of the final identity of every track that was seen long and "
+        "Precision, recall and F1 of the final identity of every track that was seen long and\n"
         "large enough, and the gap between genuine and impostor similarities."
     )
     sub.add_argument("events", type=Path, metavar="EVENTS", help="what replay --events wrote")
