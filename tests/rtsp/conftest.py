@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from edge.capture.backoff import backoff_delay
 from edge.capture.feed import CameraState, Liveness
 from edge.capture.live import LiveCamera
 from edge.config import Camera, SourceAddress
@@ -18,7 +19,7 @@ from edge.types import Frame
 from tests.rtsp.process import RtspServer, why_no_server
 
 PATIENCE_S = 30.0
-QUICK = StreamLimits(open_timeout_s=1.5, read_timeout_s=1.5)
+QUICK = StreamLimits(open_timeout_s=1.0, read_timeout_s=1.0)
 
 
 class Watcher:
@@ -72,7 +73,10 @@ def watch() -> Iterator[Callable[..., Watcher]]:
         def start(source: str, **settings: Any) -> Watcher:
             named = {"id": "door", **settings}
             camera = LiveCamera(
-                Camera(source=SourceAddress.parse(source), **named), stale_after=3.0, limits=QUICK
+                Camera(source=SourceAddress.parse(source), **named),
+                stale_after=2.5,
+                limits=QUICK,
+                retry_in=lambda failures: backoff_delay(failures) / 5,
             )
             return Watcher(stack.enter_context(camera))
 

@@ -20,8 +20,11 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402  # after the ve
 
 ENCODERS = {
     "h264": (
-        "video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=ultrafast bitrate=400"
-        " key-int-max={gop} ! rtph264pay config-interval=-1 name=pay0 pt=96"
+        # In slices, each slice of a key frame would be sent with a header of its own, as if it were
+        # a picture of its own.
+        "video/x-raw,format=I420 ! x264enc tune=zerolatency sliced-threads=false"
+        " speed-preset=ultrafast bitrate=400 key-int-max={gop}"
+        " ! rtph264pay config-interval=-1 name=pay0 pt=96"
     ),
     "h265": (
         "video/x-raw,format=I420 ! x265enc tune=zerolatency speed-preset=ultrafast"

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from edge.capture.feed import Liveness
+from edge.capture.stream import StreamSource
+from edge.config import SourceAddress
 from tests.rtsp import process
 from tests.rtsp.process import Relay, RtspServer, WrongServer
 
@@ -128,6 +130,16 @@ def test_these_codecs_are_decoded(rtsp: Rtsp, watch: Watch, codec: str) -> None:
     frames = watch(rtsp(codec=codec).url).see(5)
     # A white ball on black.
     assert all(frame.image.max() > 200 and frame.image.mean() < 60 for frame in frames)
+
+
+def test_no_picture_of_a_sound_stream_is_left_out(rtsp: Rtsp) -> None:
+    with StreamSource(SourceAddress.parse(rtsp().url), camera="a") as source:
+        frames = iter(source)
+        next(frames)
+        before = source.corrupt  # of those that came before the first key frame
+        indices = [next(frames).index for _ in range(25)]
+        assert source.corrupt == before
+        assert indices == [*range(1, 26)]
 
 
 def test_credentials_open_the_stream_and_are_shown_nowhere(
