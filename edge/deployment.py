@@ -6,7 +6,7 @@ only then does ``take_over`` touch what runs: a reload happens whole, or nothing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -28,11 +28,15 @@ from edge.types import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a deployment works with and a reload leaves alone."""
+    """What a deployment works with and a reload leaves alone.
+
+    send_picture: hands a JPEG for a topic to the broker, if there is one.
+    """
 
     outbox: MeteredOutbox
     metrics: Metrics
     monitor: HealthMonitor
+    send_picture: Callable[[str, bytes], None]
 
     def timed(self) -> Timed:
         """What measures the pipeline's stages."""
@@ -135,8 +139,11 @@ class Deployment:
         return SnapshotTaker(settings, owned.enter_context(store))
 
     def _show(self, scene: Scene, events: Sequence[Event]) -> None:
-        if self._taker is not None:
-            self._taker.take(scene, events)
+        if self._taker is None:
+            return
+        for picture in self._taker.take(scene, events):
+            if self.site.snapshots is not None and self.site.snapshots.mqtt:
+                self._around.send_picture(picture.topic, picture.jpeg)
 
     def _load_gallery(self) -> Gallery | None:
         assert self._loaded is not None

@@ -77,6 +77,7 @@ class Service:
                 outbox=outbox,
                 metrics=self._metrics,
                 monitor=self._monitor,
+                send_picture=self._send_picture,
             )
             deployment = self._deployment = Deployment(site, surroundings)
             deployment.prepare()
@@ -144,6 +145,10 @@ class Service:
         )
         return outbox
 
+    def _send_picture(self, topic: str, jpeg: bytes) -> None:
+        if self._publisher is not None:
+            self._publisher.send_picture(topic, jpeg)
+
     def _wake_publisher(self) -> None:
         if self._publisher is not None:
             self._publisher.wake()
@@ -176,7 +181,7 @@ class Service:
         )
         self._monitor.watch("heartbeat", lambda: heartbeat.fault)
         stack.enter_context(heartbeat)
-        socket = site.control.socket or site.site.state_dir / "control.sock"
+        socket = site.control_socket
         control = ControlServer(
             socket,
             handlers={
