@@ -166,9 +166,9 @@ class Enroller:
         with FileSource(path, camera="enrol", start=0.0) as source:
             for frame in source:
                 last = frame
-                scene = pipeline.step([frame])[0]
-                _note(scene, seen)
-                ended += scene.ended
+                for scene in pipeline.step([frame]):
+                    _note(scene, seen)
+                    ended += scene.ended
                 if watch is not None:
                     watch(frame)
         assert last is not None  # a source without frames does not open

@@ -88,11 +88,12 @@ class LiveLoop:
                 fresh.append((station, frame))
         if not fresh:
             return
-        scenes = self._pipeline.step([frame for _, frame in fresh])
-        for (station, frame), scene in zip(fresh, scenes, strict=True):
+        stations = {frame.camera: station for station, frame in fresh}
+        for scene in self._pipeline.step([frame for _, frame in fresh]):
+            self._report(scene, stations[scene.frame.camera])
+        for station, frame in fresh:
             station.last = frame
             self._metrics.frames_analysed.inc(camera=station.id)
-            self._report(scene, station)
 
     def end(self) -> None:
         """End every track: nothing more will be seen with this pipeline."""

@@ -7,7 +7,7 @@ events.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
@@ -119,14 +119,17 @@ class _Face:
 class _Camera:
     """What is remembered of one camera from frame to frame.
 
-    faces: by track id. scene: of the last look.
+    ids: of its tracks, shared so that a face and a person never have one id. faces: by track id.
+    scene: of the last look. last: the newest frame, looked at or not.
     """
 
+    ids: Iterator[int]
     tracker: ByteTracker
     people: FacelessWatch | None
     faces: dict[int, _Face] = field(default_factory=dict)
     analysed: int = 0
     scene: Scene | None = None
+    last: Frame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +168,30 @@ class Pipeline:
     def step(self, frames: Sequence[Frame]) -> list[Scene]:
         """Analyse one frame each of different cameras; scenes come in the order of the frames.
 
+        Boxes of one size mean nothing in another: a frame of another size than the one before it
+        begins its camera anew, and its scene comes after the one that ends the tracks so far.
         A camera whose faces are settled is looked at every ``look_every`` frames; in between, its
         scene is the last one, in the new frame.
         """
+        closing = {frame.camera: self._begin_anew(frame) for frame in frames}
         due = [frame for frame in frames if self._is_due(frame)]
         looked = dict(zip(map(id, due), self._look(due), strict=True))
-        return [looked.get(id(frame)) or self._held(frame) for frame in frames]
+        scenes = []
+        for frame in frames:
+            closed = closing[frame.camera]
+            scenes += [closed] if closed is not None else []
+            scenes.append(looked.get(id(frame)) or self._held(frame))
+            self._camera(frame.camera).last = frame
+        return scenes
+
+    def _begin_anew(self, frame: Frame) -> Scene | None:
+        """Where the last frame of this camera had another size: the scene that closes it."""
+        camera = self._camera(frame.camera)
+        if camera.last is None or camera.last.size == frame.size:
+            return None
+        closed = self.end(camera.last)
+        self._cameras[frame.camera] = self._new_camera(camera.ids)
+        return closed
 
     def _is_due(self, frame: Frame) -> bool:
         camera, rest = self._camera(frame.camera), self._settings.look_every - 1
@@ -204,10 +225,16 @@ class Pipeline:
         return scenes
 
     def end(self, last: Frame) -> Scene:
-        """Close the camera of its last frame: every track ends, every identity is final."""
+        """Close the camera of its last frame: every track ends, every identity is final.
+
+        Where ``last`` has another size than what was analysed, the last frame of that size stands
+        in for it.
+        """
         camera = self._cameras.pop(last.camera, None)
         if camera is None:
             return Scene(last, (), frozenset(), ())
+        if camera.last is not None and camera.last.size != last.size:
+            last = camera.last
         ended = self._conclude(_retire(camera.faces, camera.tracker.flush()))
         left = camera.people.flush() if camera.people else []
         return Scene(last, (), frozenset(), (*ended, *_faceless(left)))
@@ -215,18 +242,16 @@ class Pipeline:
     def _camera(self, name: str) -> _Camera:
         known = self._cameras.get(name)
         if known is None:
-            known = self._cameras[name] = self._new_camera()
+            known = self._cameras[name] = self._new_camera(count(1))
         return known
 
-    def _new_camera(self) -> _Camera:
-        ids = count(1)  # shared, so that a face and a person never have one id
-
+    def _new_camera(self, ids: Iterator[int]) -> _Camera:
         def tracker(detector: Detector) -> ByteTracker:
             return ByteTracker(settings=TrackSettings(high_score=detector.score), ids=ids)
 
         person = self._models.person
         people = FacelessWatch(tracker(person), self._settings.faceless) if person else None
-        return _Camera(tracker(self._models.detector), people)
+        return _Camera(ids, tracker(self._models.detector), people)
 
     def _follow(self, camera: _Camera, frame: Frame, detections: Detections) -> _Faces:
         tracks, gone = camera.tracker.update(detections, frame.index)

@@ -30,12 +30,18 @@ _AHEAD = 4
 _PAGE = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """What became of one file. frames: decoded; analysed: offered to the models. broken: why the
-    stream stopped before its end, None where it did not."""
+    """What became of one file.
+
+    frames: decoded. stated: how many the file says it has, an estimate, None where it does not say.
+    corrupt: damaged ones that were skipped. analysed: offered to the models. broken: why the stream
+    stopped before its end, None where it did not.
+    """
 
     frames: int
+    stated: int | None
+    corrupt: int
     analysed: int
     events: int
     broken: StreamBrokenError | None
@@ -97,16 +103,24 @@ class Replay:
                     frames, last, scene = frames + 1, frame, None
                     if gate.passes(frame.index):
                         analysed += 1
-                        scene = pipeline.step([frame])[0]
-                        events += len(reporter.report(scene, view))
+                        for scene in pipeline.step([frame]):
+                            events += len(reporter.report(scene, view))
                     if watch is not None:
                         watch(frame, scene)
             except StreamBrokenError as error:
                 _log.warning("%s", error)
                 broken = error
+            stated, corrupt = decoded.frames_total, decoded.corrupt
         if last is not None:
             events += len(reporter.report(pipeline.end(last), view))
-        return Replayed(frames, analysed, events, broken)
+        return Replayed(
+            frames=frames,
+            stated=stated,
+            corrupt=corrupt,
+            analysed=analysed,
+            events=events,
+            broken=broken,
+        )
 
     def _reporter(self) -> Reporter:
         return Reporter(

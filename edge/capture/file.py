@@ -20,7 +20,8 @@ class FileSource(Source):
     in the file; where that jumps back, time goes on at the pace of the file.
 
     Opening raises MediaError where there is nothing to see, MediaTooLargeError for more than
-    ``max_pixels``; iterating raises StreamBrokenError at the end of a video that was cut off.
+    ``max_pixels``; iterating raises StreamBrokenError at the end of a video that was cut off, or of
+    which damage took the end or most.
     """
 
     def __init__(

@@ -229,8 +229,10 @@ def final_identities(events: Sequence[Event]) -> list[list[object]]:
 def report(
     results: dict[str, Replayed], events: Sequence[Event], seconds: float, *, as_json: bool
 ) -> None:
-    """Print what a replay found: final identities, then counts and speed."""
+    """Print what a replay found: final identities, files that were damaged, counts and speed."""
     frames = sum(result.frames for result in results.values())
+    stated = [result.stated for result in results.values()]
+    corrupt = sum(result.corrupt for result in results.values())
     headings = ["camera", "track", "frames", "face_px", "identity", "similarity", "margin"]
     headings += ["quality", "reason"]
     rows = final_identities(events)
@@ -241,6 +243,8 @@ def report(
                 "files": {
                     camera: {
                         "frames": result.frames,
+                        "stated": result.stated,
+                        "corrupt": result.corrupt,
                         "analysed": result.analysed,
                         "events": result.events,
                         "broken": str(result.broken) if result.broken else None,
@@ -255,11 +259,30 @@ def report(
         )
         return
     print(table(headings, rows) if rows else "no faces were followed")
+    damaged = _damaged(results)
+    if damaged:
+        print("\n" + table(["file", "used", "stated", "corrupt", "end"], damaged))
     rate = frames / seconds if seconds > 0 else 0.0
+    known = "" if None in stated else f" ({sum(filter(None, stated))} stated)"
     print(
-        f"\nframes {frames}, files {len(results)}, tracks {len(rows)}, events {len(events)}, "
-        f"alerts {alerts}; {rate:.0f} frames/s with loading and writing"
+        f"\nframes {frames}{known}, corrupt {corrupt}, files {len(results)}, tracks {len(rows)}, "
+        f"events {len(events)}, alerts {alerts}; {rate:.0f} frames/s with loading and writing"
     )
+
+
+def _damaged(results: dict[str, Replayed]) -> list[list[object]]:
+    """One row for each file of which something could not be used."""
+    return [
+        [
+            camera,
+            result.frames,
+            "" if result.stated is None else result.stated,
+            result.corrupt,
+            "broken" if result.broken else "reached",
+        ]
+        for camera, result in results.items()
+        if result.corrupt or result.broken
+    ]
 
 
 def _time(text: str) -> float:

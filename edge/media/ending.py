@@ -19,13 +19,13 @@ _ISO_WITH_PICTURES = (b"mdat", b"moof", b"moov")
 _EBML = b"\x1a\x45\xdf\xa3"
 # Bytes in a packet, and where in it the sync byte stands.
 _TRANSPORT_PACKETS = ((188, 0), (192, 4))
-_GIF_IMAGE, _GIF_EXTENSION = 0x2C, 0x21
+_GIF_IMAGE, _GIF_EXTENSION, _GIF_TRAILER = 0x2C, 0x21, 0x3B
 _SEGMENT = b"\x18\x53\x80\x67"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """cut: the file ends before it should.
+    """cut: the file, or what of it can be followed, ends before it should.
 
     whole_pictures: how many pictures lie before the cut, where only the structure can tell.
     """
@@ -59,21 +59,28 @@ def read_ending(path: Path) -> Ending:
 
 
 def _iso_is_cut(file: BinaryIO, size: int) -> bool:
-    position = 0
+    """Fragments are found by walking from one to the next: damage on the way hides all others."""
+    position, fragmented = 0, False
     while position + 8 <= size:
         file.seek(position)
         header = file.read(16)
         length, name = struct.unpack_from(">I4s", header)
         if length == 1 and len(header) == 16:
             (length,) = struct.unpack_from(">Q", header, 8)
-        elif length == 0:  # up to the end of the file, wherever that is
+        elif length == 0 and name == b"mdat":  # up to the end of the file, wherever that is
             return False
-        if length < 8:
-            return False
+        if length < 8:  # zeros after the end, or damage
+            return fragmented and _names(file, b"moof", after=position)
+        fragmented = fragmented or name == b"moof"
         position += length
         if position > size:
-            return name in _ISO_WITH_PICTURES
+            return fragmented or name in _ISO_WITH_PICTURES
     return False
+
+
+def _names(file: BinaryIO, box: bytes, *, after: int) -> bool:
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(box, after) >= 0
 
 
 def _matroska_is_cut(file: BinaryIO, size: int) -> bool:
@@ -122,8 +129,10 @@ def _gif_ending(file: BinaryIO) -> Ending:
         position, pictures = 13 + _color_table_bytes(data[10:11]), 0
         while position < len(data):
             block = data[position]
-            if block not in (_GIF_IMAGE, _GIF_EXTENSION):  # the trailer, or a writer's own garbage
+            if block == _GIF_TRAILER:
                 return Ending(cut=False)
+            if block not in (_GIF_IMAGE, _GIF_EXTENSION):  # damage, which no decoder gets over
+                break
             start = position + 2
             if block == _GIF_IMAGE:
                 start = position + 11 + _color_table_bytes(data[position + 9 : position + 10])

@@ -24,6 +24,7 @@ from edge.types import ByteImage
 if TYPE_CHECKING:
     import av.container
     from av.packet import Packet
+    from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -41,6 +42,9 @@ _CONTAINERS = (
     *("asf", "avi", "flv", "gif", "h264", "hevc", "m4v", "matroska", "mjpeg", "mov", "mpeg"),
     *("mpegts", "webm"),
 )
+# FFmpeg skips damage up to the next cluster; where there is none, it meets the end of the file.
+# Other containers are read by an index, or have their duration guessed from what is there.
+_TELLING_THEIR_END = ("matroska,webm",)
 # A still in HEIF can be a grid of tiles, of which FFmpeg would show one as if it were the picture.
 _HEIF_BRANDS = ("avif", "avis", "heic", "heix", "hevc", "hevx", "mif1", "msf1")
 
@@ -57,19 +61,24 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """codec: its common name. fps, frames (an estimate) and duration in seconds may be unknown."""
+    """codec: its common name. fps, frames (an estimate) and duration in seconds may be unknown.
+
+    end: the time in seconds up to which its packets must go, where the container is known to say.
+    """
 
     codec: str
     fps: float | None
     frames: int | None
     duration: float | None
+    end: float | None
 
 
 class VideoDecoder:
     """The pictures of the best video stream of one file, as long as FFmpeg can read it.
 
     corrupt counts the damaged pictures that were skipped. truncated: the last packet was cut off,
-    or reading failed before the end. oversized: a picture was refused for its size.
+    or reading failed before the end. oversized: a picture was refused for its size. reached and
+    bytes_read tell how far the packets of all streams went, in seconds and in bytes.
 
     Raises MediaError where the file cannot be opened as a video of an allowed kind,
     MediaTooLargeError where it says that its pictures have more than ``max_pixels``.
@@ -79,6 +88,8 @@ class VideoDecoder:
         self.corrupt = 0
         self.truncated = False
         self.oversized = False
+        self.reached = 0.0
+        self.bytes_read = 0
         self._path = path
         self._orientations = {0: UPRIGHT}
         self._container = _open_container(
@@ -106,6 +117,7 @@ class VideoDecoder:
             fps=float(rate) if rate else None,
             frames=stream.frames or estimate or None,
             duration=duration,
+            end=duration if container.format.name in _TELLING_THEIR_END else None,
         )
 
     def pictures(self) -> Iterator[tuple[ByteImage, float | None]]:
@@ -143,19 +155,31 @@ class VideoDecoder:
 
         held = None
         try:
-            for packet in self._container.demux(self._stream):
+            # The other streams are read along, because a picture may rightly be the last thing
+            # shown long before the sound ends.
+            for packet in self._container.demux():
                 if not packet.size:  # an empty packet would end the decoder's stream
                     continue
+                self._note(packet)
+                if packet.stream_index != self._stream.index:
+                    continue
+                picture = cast("Packet[VideoStream]", packet)
                 if held is not None:
                     yield held
-                held = packet if packet.is_corrupt else None
+                held = picture if picture.is_corrupt else None
                 if held is None:
-                    yield packet
+                    yield picture
         except av.error.FFmpegError as exc:
             _log.warning("%s: reading failed: %s", self._path, exc)
             self.truncated = True
         self.truncated = self.truncated or held is not None
         yield None
+
+    def _note(self, packet: Packet[Stream]) -> None:
+        self.bytes_read += packet.size
+        if packet.pts is not None:
+            end = (packet.pts + (packet.duration or 0)) * packet.time_base
+            self.reached = max(self.reached, float(end))
 
     def _orientation(self, frame: VideoFrame) -> int:
         # Looking at side data ties a frame into a cycle, which keeps its memory until the next

@@ -14,6 +14,11 @@ from edge.media.ffmpeg import MAX_PIXELS, VideoDecoder, too_large
 from edge.media.files import existing_file
 from edge.media.picture import DEFAULT_FPS, Picture, PictureReader
 
+# How much may be missing at the stated end. Writers count the padding of the sound into it, and of
+# sound, which is not decoded, the length of the last packet is not known.
+_SLACK_FRAMES = 3
+_SLACK_SECONDS = 0.5
+
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +35,8 @@ def open_video(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
 class VideoReader(PictureReader):
     """An open video. codec is its common name; duration is in seconds, None where unknown.
 
-    The iterator raises StreamBrokenError after the last whole picture of a file that was cut off.
+    The iterator goes on behind damage. It raises StreamBrokenError after the last whole picture of
+    a file that was cut off, or where damage took its end or most of it.
     """
 
     def __init__(self, path: Path, *, max_pixels: int) -> None:
@@ -42,9 +48,10 @@ class VideoReader(PictureReader):
         info = self._decoder.info
         self.codec = info.codec
         self.duration = info.duration
-        decoded = self._timed(1.0 / (info.fps or DEFAULT_FPS))
+        self._size = path.stat().st_size
+        self._period = 1.0 / (info.fps or DEFAULT_FPS)
         try:
-            super().__init__(str(path), decoded, fps=info.fps, frames=info.frames)
+            super().__init__(str(path), self._timed(), fps=info.fps, frames=info.frames)
         except MediaError:
             self._decoder.close()
             raise
@@ -54,7 +61,7 @@ class VideoReader(PictureReader):
         """How many damaged pictures were skipped so far."""
         return self._decoder.corrupt
 
-    def _timed(self, period: float) -> Iterator[Picture]:
+    def _timed(self) -> Iterator[Picture]:
         """The pictures before any cut, with a time for those that the file gives none."""
         index, start, first_index = -1, 0.0, 0
         pictures = islice(self._decoder.pictures(), self._ending.whole_pictures)
@@ -62,7 +69,7 @@ class VideoReader(PictureReader):
             if seconds is not None:
                 start, first_index = seconds, index
             self._warn_of_damage()
-            yield Picture(image, start + (index - first_index) * period, index)
+            yield Picture(image, start + (index - first_index) * self._period, index)
         if index >= 0:
             self._warn_of_damage()
 
@@ -89,13 +96,37 @@ class VideoReader(PictureReader):
 
     def _end_error(self, last: Picture) -> StreamBrokenError | None:
         if not self._is_cut():
-            return None
+            return self._damage_error(last)
         return StreamBrokenError(
-            f"{self._name} was cut off",
+            f"{self._name} was cut off or damaged",
             expected="a file as long as it says",
             found=f"its end after {last.index + 1} pictures, at {last.pts:.2f} s",
             remedy="Every picture up to there was used. Copy or record it again for the rest.",
         )
+
+    def _damage_error(self, last: Picture) -> StreamBrokenError | None:
+        used, corrupt = last.index + 1, self._decoder.corrupt
+        if not (self._lost_its_end() or self._lost_most(used) or corrupt > used):
+            return None
+        stated = f" of {self.frames}" if self.frames else ""
+        return StreamBrokenError(
+            f"{self._name} is damaged",
+            expected="a file of which most can be decoded, to its end",
+            found=f"{used}{stated} pictures, the last one at {last.pts:.2f} s; {corrupt} damaged",
+            remedy="Every picture that could be read was used. Copy or record it again.",
+        )
+
+    def _lost_its_end(self) -> bool:
+        end = self._decoder.info.end
+        if end is None:
+            return False
+        slack = max(_SLACK_FRAMES * self._period, _SLACK_SECONDS)
+        return self._decoder.reached < end - slack
+
+    def _lost_most(self, used: int) -> bool:
+        # Both, because the number of frames is an estimate where their rate varies, and because
+        # some containers spend more bytes on other things than on small pictures.
+        return (self.frames or 0) > 2 * used and self._size > 2 * self._decoder.bytes_read
 
     def _release(self) -> None:
         self._decoder.close()

@@ -140,6 +140,40 @@ def test_fps_of_the_camera_thins_out_by_frame_index(
     assert (counts["frames"], counts["analysed"]) == (40, 14)  # 15 fps to 5: each third
 
 
+def test_damage_in_the_middle_is_told_and_what_was_seen_is_kept(
+    run: Any, enrolled: Any, film: Any, portrait: Any, tmp_path: Path, capsys: Any
+) -> None:
+    path = film(tmp_path / "hurt.mkv", [portrait(1)] * 60)
+    data = bytearray(path.read_bytes())
+    first, last = len(data) * 6 // 10, len(data) * 9 // 10
+    data[first:last] = bytes(byte ^ 0x5A for byte in data[first:last])
+    path.write_bytes(data)
+    out = tmp_path / "out.jsonl"
+    capsys.readouterr()
+    assert run("replay", path, "--config", enrolled.site, "--events", out, "--json") == 1
+    told = json.loads(capsys.readouterr().out)["files"]["hurt"]
+    assert 10 < told["frames"] < 50
+    assert told["stated"] == 60
+    assert told["corrupt"] <= 1
+    assert "is damaged" in told["broken"]
+    assert [event["data"]["phase"] for event in read(out)] == ["started", "ended"]
+    assert run("replay", path, "--config", enrolled.site) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith(f"frames {told['frames']} (60 stated), corrupt {told['corrupt']}, ")
+    row = next(line.split() for line in lines if line.endswith("broken"))
+    assert row == ["hurt", str(told["frames"]), "60", str(told["corrupt"]), "broken"]
+
+
+def test_a_whole_file_is_said_to_be_used_up(
+    run: Any, enrolled: Any, clip: Any, capsys: Any
+) -> None:
+    capsys.readouterr()
+    assert run("replay", clip(1), "--config", enrolled.site) == 0
+    out = capsys.readouterr().out
+    assert "frames 40 (40 stated), corrupt 0, files 1" in out
+    assert "broken" not in out
+
+
 def test_the_annotated_video_shows_the_name(
     run: Any, enrolled: Any, clip: Any, tmp_path: Path, portrait: Callable[..., Any]
 ) -> None:

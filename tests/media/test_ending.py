@@ -32,6 +32,10 @@ WHOLE = {
     "mp4 whose last box goes to the end": FTYP + box(b"mdat", bytes(5), length=0),
     "mp4 with an unknown box at the end": FTYP + box(b"junk", b"", length=999),
     "mp4 with zeros after it": FTYP + box(b"mdat", b"x") + bytes(40),
+    "mp4 with zeros after its fragments": FTYP + box(b"moof", b"") + bytes(40),
+    "mp4 whose last fragment goes to the end": (
+        FTYP + box(b"moof", b"") + box(b"mdat", b"moof", length=0)
+    ),
     "matroska": EBML + b"\x18\x53\x80\x67\x83" + b"abc",
     "matroska with something after it": EBML + b"\x18\x53\x80\x67\x81" + b"a" + b"junk",
     "live matroska": EBML + b"\x18\x53\x80\x67" + UNKNOWN + b"\x1f\x43\xb6\x75\x82" + b"ab",
@@ -54,6 +58,8 @@ CUT = {
     "mp4 in its pictures": FTYP + box(b"moov", bytes(9)) + box(b"mdat", bytes(5), length=99),
     "mp4 in its index": FTYP + box(b"mdat", bytes(9)) + box(b"moov", bytes(5), length=99),
     "mp4 in a fragment": FTYP + box(b"moof", b"", length=99),
+    "mp4 damaged behind a fragment": FTYP + box(b"moof", b"") + box(b"j?nk", b"", length=999),
+    "mp4 with zeros between fragments": (FTYP + box(b"moof", b"") + bytes(40) + box(b"moof", b"")),
     "mp4 in a long box": FTYP + struct.pack(">I4sQ", 1, b"mdat", 1 << 33) + bytes(10),
     "matroska": EBML + b"\x18\x53\x80\x67\x84" + b"abc",
     "matroska in its header": EBML[:7],
@@ -93,6 +99,7 @@ def test_a_cut_is_seen(tmp_path: Path, name: str) -> None:
         (GIF + PICTURE + PICTURE[:4], 1),
         (GIF + PICTURE + TABLED[:-3], 1),
         (GIF + PICTURE + TABLED, 2),
+        (GIF + PICTURE + b"junk" + TABLED + b"\x3b", 1),
     ],
 )
 def test_the_whole_pictures_of_a_cut_gif_are_counted(
