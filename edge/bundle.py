@@ -167,23 +167,22 @@ def write_bundle(out_dir: Path, manifest: Manifest, files: Mapping[str, bytes | 
     return dataclasses.replace(bundle, path=target)
 
 
+def require_signable(path: Path, *, replace: bool = False) -> None:
+    """Check that ``sign_bundle`` would take a bundle; raises what that raises where it would not.
+
+    Changes nothing.
+    """
+    _read_signable(path, replace=replace)
+
+
 def sign_bundle(path: Path, private_key: Ed25519PrivateKey, *, replace: bool = False) -> str:
     """Check a bundle, then sign its manifest; returns the id of the key.
 
     The signature appears whole or not at all. Raises OutputError where there is one already and
     ``replace`` is false or where it cannot be written, and like ``open_bundle`` for a bad bundle.
     """
-    with _naming(f"bundle {path}"):
-        folder = resolve_folder(path)
-        raw = _read_manifest(folder)
-        _check(folder, raw, None)
+    folder, raw = _read_signable(path, replace=replace)
     target = folder / SIGNATURE_NAME
-    if os.path.lexists(target) and not replace:
-        raise OutputError(
-            f"bundle {path} is signed already",
-            expected="an unsigned bundle",
-            remedy="Say so if that signature is to be replaced: edgewarden bundle sign --replace",
-        )
     # Beside the bundle, so that a power cut leaves nothing in it that is not listed.
     temporary = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.sig"
     write_new_file(temporary, sign_manifest(raw, private_key))
@@ -194,6 +193,21 @@ def sign_bundle(path: Path, private_key: Ed25519PrivateKey, *, replace: bool = F
         raise output_error(exc, target) from exc
     sync_folder(folder)
     return key_id(private_key.public_key())
+
+
+def _read_signable(path: Path, *, replace: bool) -> tuple[Path, bytes]:
+    """The folder and the manifest's bytes of a bundle that may be signed."""
+    with _naming(f"bundle {path}"):
+        folder = resolve_folder(path)
+        raw = _read_manifest(folder)
+        _check(folder, raw, None)
+    if os.path.lexists(folder / SIGNATURE_NAME) and not replace:
+        raise OutputError(
+            f"bundle {path} is signed already",
+            expected="an unsigned bundle",
+            remedy="Say so if that signature is to be replaced: edgewarden bundle sign --replace",
+        )
+    return folder, raw
 
 
 @contextmanager

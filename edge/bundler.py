@@ -24,7 +24,7 @@ from edge.golden import pack_golden
 from edge.manifest import Input, Manifest, YoloxDecoder, build_manifest
 from edge.onnx_file import read_onnx_facts
 from edge.runner.base import Runner, Signature, Tensor, TensorSpec
-from edge.runner.golden import make_inputs
+from edge.runner.golden import make_inputs, trial
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from edge.templates import template
 from edge.types import Detections
@@ -70,10 +70,12 @@ def make_bundle(request: BundleRequest, out: Path) -> Bundle:
         if request.labels:
             values["labels"] = list(request.labels)
         feeds = make_inputs(_input(values["input"]), seed=_GOLDEN_SEED)
-        outputs = runner.infer(feeds)
+        with trial():
+            outputs = runner.infer(feeds)
         golden = pack_golden(feeds, outputs)
         manifest = _manifest(request, values, data, golden, facts.opset, _largest(outputs))
-        _try_out(manifest, runner)
+        with trial():
+            _try_out(manifest, runner)
         _check_labels(manifest, outputs)
     return write_bundle(out, manifest, {_MODEL_FILE: data, _GOLDEN_FILE: golden})
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.assembly import LoadedModels
 from edge.capture.file import FileSource
-from edge.errors import EnrolmentError, UsageError
+from edge.errors import EnrolmentError, GalleryError, UsageError
 from edge.gallery.enrolment import (
     Candidate,
     choose,
@@ -117,7 +117,7 @@ class Enroller:
             Enrolled(
                 embedding=face.embedding,
                 quality=face.quality,
-                source=source,
+                source=_readable(source),
                 created=person.created,
             )
             for source, face in faces
@@ -149,7 +149,9 @@ class Enroller:
             if quality.score < _SHOTS.min_quality or quality.face_px < _SHOTS.min_face_px:
                 best = quality if best is None or quality.score > best.score else best
                 continue
-            embedding = self._recogniser.embed([crop])[0]
+            (embedding,) = self._recogniser.embed_usable([crop])
+            if embedding is None:
+                raise _nothing_made_of(path)
             found.append(Candidate(embedding, quality.score, _fractions(box, size)[None], (0,)))
         return found, best, size
 
@@ -217,11 +219,39 @@ def _nothing_usable(path: Path, best: FaceQuality | None) -> EnrolmentError:
     )
 
 
+def _nothing_made_of(path: Path) -> EnrolmentError:
+    return EnrolmentError(
+        f"the recogniser makes nothing of a face in {path}",
+        expected="a vector of finite numbers that are not all zero",
+        remedy="Take another picture, or check the model with: edgewarden bundle verify",
+    )
+
+
+def _readable(text: str) -> str:
+    """File names may hold bytes that are no text; a note of one can be kept all the same."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def require_name(person: Person, store: GalleryStore) -> None:
+    """Raise GalleryError where the gallery knows this person under another name."""
+    known = next((one for one in store.people() if one.id == person.id), None)
+    if known is not None and known.name != person.name:
+        raise GalleryError(
+            f"{person.id!r} is enrolled under another name",
+            expected=f"the name {known.name!r}, or none",
+            found=repr(person.name),
+            remedy="Leave out --name; to change it, erase and enrol the person again.",
+        )
+
+
 def new_person(person: str, name: str, consent: str, now: float) -> Person:
     """Somebody to enrol at ``now``, seconds since the epoch.
 
-    Raises UsageError where the id breaks the rule or the consent is empty.
+    Raises UsageError where the id breaks the rule, the consent is empty, or a text is no UTF-8.
     """
+    for what, text in (("the name", name), ("the consent", consent)):
+        if _readable(text) != text:
+            raise UsageError(f"{what} is no text", expected="UTF-8", found=f"{text!r:.80}")
     if not consent.strip():
         raise UsageError(
             "a person is enrolled only with their consent",

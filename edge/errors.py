@@ -7,6 +7,7 @@ The branches say what the caller can do about it::
     │   ├── StoreBusyError             another process holds the database
     │   ├── StoreFullError             no room left on the disk
     │   ├── StreamBrokenError          a stream ended before its end
+    │   ├── InferenceError             a model that had loaded fails while it runs
     │   └── DaemonAbsentError          no daemon is running
     ├── UsageError                 reconfigure: what the user gave has to change
     │   ├── SiteFileError              the site file does not say what it must
@@ -23,7 +24,7 @@ The branches say what the caller can do about it::
     │   ├── UnsupportedFormatError     the bundle is of an unknown major format
     │   ├── BundleIntegrityError       the folder is not what the manifest lists
     │   ├── SignatureError             unsigned, badly signed, or by an untrusted key
-    │   ├── ModelError                 the model does not load or run
+    │   ├── ModelError                 the model does not load, or runs here not at all
     │   └── DecoderMismatchError       the model's outputs do not fit the decoder
     └── FatalError                 give up: only a new process helps
         ├── ClosedError                used before load, or after close
@@ -73,6 +74,10 @@ class StoreFullError(TransientError):
 
 class StreamBrokenError(TransientError):
     """A stream ended before its end; every frame up to there was delivered."""
+
+
+class InferenceError(TransientError):
+    """A model that had loaded fails on what it is given, or gives no usable numbers for it."""
 
 
 class DaemonAbsentError(TransientError):
@@ -144,7 +149,7 @@ class SignatureError(BundleError):
 
 
 class ModelError(BundleError):
-    """The model file does not load, or fails while it runs."""
+    """The model file does not load, does not run here, or takes and gives other tensors."""
 
 
 class DecoderMismatchError(BundleError):

@@ -7,6 +7,7 @@ events.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from edge.vision.detector import Detector
 from edge.vision.landmarks import LandmarkFinder
 from edge.vision.quality import face_quality
 from edge.vision.recogniser import Recogniser
+
+_log = logging.getLogger(__name__)
 
 Timed = Callable[[str], AbstractContextManager[None]]
 
@@ -164,6 +167,7 @@ class Pipeline:
         self._point = point
         self._settings = settings or PipelineSettings()
         self._cameras: dict[str, _Camera] = {}
+        self._warned = False
 
     def step(self, frames: Sequence[Frame]) -> list[Scene]:
         """Analyse one frame each of different cameras; scenes come in the order of the frames.
@@ -218,8 +222,10 @@ class Pipeline:
                 for frame, detections in zip(frames, found, strict=True)
             ]
         with self._timed("recognise"):
-            self._learn([due for faces in seen for due in faces.due])
-        scenes = [self._scene(frame, faces) for frame, faces in zip(frames, seen, strict=True)]
+            learned = self._learn([due for faces in seen for due in faces.due])
+        scenes = [
+            self._scene(frame, faces, learned) for frame, faces in zip(frames, seen, strict=True)
+        ]
         for scene in scenes:
             self._camera(scene.frame.camera).scene = scene
         return scenes
@@ -295,20 +301,38 @@ class Pipeline:
             return self._models.landmarks.add(frame.image, faces)
         return faces
 
-    def _learn(self, due: Sequence[tuple[_Face, View]]) -> None:
-        """Embed the views that are due, of all cameras together, and tell their subjects."""
-        if not due or self._models.recogniser is None:
-            return
-        embeddings = self._models.recogniser.embed([view.crop for _, view in due])
-        for (face, view), embedding in zip(due, embeddings, strict=True):
-            face.subject.learn(view, embedding)
+    def _learn(self, due: Sequence[tuple[_Face, View]]) -> set[int]:
+        """Embed the views that are due, of all cameras together, and tell their subjects.
 
-    def _scene(self, frame: Frame, faces: _Faces) -> Scene:
-        learned = {face.track.id for face, _ in faces.due}
+        A view without a usable embedding is dropped. The ``id()`` of those who learned come back.
+        """
+        if not due or self._models.recogniser is None:
+            return set()
+        embeddings = self._models.recogniser.embed_usable([view.crop for _, view in due])
+        learned = set()
+        for (face, view), embedding in zip(due, embeddings, strict=True):
+            if embedding is not None:
+                face.subject.learn(view, embedding)
+                learned.add(id(face))
+            else:
+                face.subject.drop()
+                self._warn_of_drop()
+        return learned
+
+    def _warn_of_drop(self) -> None:
+        """Say once that views are dropped: a model that does this does it often."""
+        if not self._warned:
+            _log.warning(
+                "the recogniser gave zeros or no number for a face: such views are dropped; "
+                "check the model with: edgewarden bundle verify"
+            )
+            self._warned = True
+
+    def _scene(self, frame: Frame, faces: _Faces, learned: set[int]) -> Scene:
         changed = {
             face.track.id
             for face in faces.active
-            if (face.track.id in learned or face.subject.identity is None) and face.subject.decide()
+            if (id(face) in learned or face.subject.identity is None) and face.subject.decide()
         }
         camera = self._cameras[frame.camera]
         people = self._watch_people(camera, frame, faces.active)

@@ -12,23 +12,25 @@ from collections.abc import Sequence
 from types import FrameType
 
 from edge import __version__
-from edge.cli.command import Command, registered
-from edge.errors import EdgewardenError
+from edge.cli.command import Command, SubParsers, registered
+from edge.errors import EdgewardenError, MissingExtraError
 
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
+
+# Packages that a plain install may lack, and the extra that brings them.
+_EXTRAS = {"cv2": "cpu", "pycuda": "jetson", "onnx": "export", "sympy": "export", "torch": "train"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 success, 1 failed while running, 2 bad input."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    chosen = next((word for word in arguments if not word.startswith("-")), None)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        namespace = _parser(chosen).parse_args(arguments)
+        namespace = _parser().parse_args(arguments)
         _configure_logging(namespace.log_level)
         command: Command = namespace.command
-        return command.run(namespace)
+        return _run(command, namespace)
     except EdgewardenError as error:
         print(f"edgewarden: {error}", file=sys.stderr)
         return error.exit_code
@@ -53,7 +55,16 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise SystemExit(_TERMINATED)
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
+def _run(command: Command, namespace: argparse.Namespace) -> int:
+    try:
+        return command.run(namespace)
+    except ImportError as exc:
+        if _package(exc) not in _EXTRAS:
+            raise
+        raise _missing("this command", exc) from exc
+
+
+def _parser() -> argparse.ArgumentParser:
     from edge.config import read_environment
 
     environment = read_environment()
@@ -74,9 +85,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         try:
             command: Command = entry.load()
         except ImportError as exc:
-            if name == chosen:
-                raise SystemExit(_missing(name, entry.value, exc)) from exc
-            commands.add_parser(name, help=f"not available: {exc.name} is not installed")
+            _add_unavailable(commands, name, exc)
             continue
         sub = commands.add_parser(
             name,
@@ -90,12 +99,34 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _missing(name: str, target: str, exc: ImportError) -> str:
-    extra = "cpu" if target.startswith("edge.") else "export"
-    return (
-        f"edgewarden: {name} needs {exc.name}, which is not installed. "
-        f"Run: pip install 'edgewarden[{extra}]'"
+def _add_unavailable(commands: SubParsers, name: str, exc: ImportError) -> None:
+    """A command whose module does not import takes any arguments and says what it lacks."""
+    error = _missing(name, exc)
+
+    def run(namespace: argparse.Namespace) -> int:
+        raise error from exc
+
+    summary = f"not available: {_package(exc) or exc} is not installed"
+    # No word begins with NUL, so options count as plain arguments.
+    sub = commands.add_parser(name, help=summary, prefix_chars="\0", add_help=False)
+    sub.add_argument("rest", nargs="*")
+    sub.set_defaults(
+        command=Command(summary=summary, example="", configure=lambda parser: None, run=run)
     )
+
+
+def _missing(what: str, exc: ImportError) -> MissingExtraError:
+    package = _package(exc)
+    extra = _EXTRAS.get(package)
+    return MissingExtraError(
+        f"{what} needs {package or 'a package'}, which does not import",
+        found=str(exc),
+        remedy=f"Run: pip install 'edgewarden[{extra}]'" if extra else "Install it.",
+    )
+
+
+def _package(exc: ImportError) -> str:
+    return (exc.name or "").partition(".")[0]
 
 
 def _configure_logging(level: str) -> None:

@@ -160,10 +160,12 @@ def _keygen(arguments: Namespace) -> int:
 
 
 def _sign(arguments: Namespace) -> int:
-    from edge.bundle import sign_bundle
+    from edge.bundle import require_signable, sign_bundle
     from edge.signature import load_private_key
 
     key = load_private_key(arguments.key)
+    for path in arguments.bundles:  # all are looked at before any is changed
+        require_signable(path, replace=arguments.replace)
     for path in arguments.bundles:
         print(f"{path}: signed by {sign_bundle(path, key, replace=arguments.replace)}")
     return 0

@@ -6,10 +6,8 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TextIO, TypeVar
-
-Item = TypeVar("Item")
+from collections.abc import Sequence
+from typing import TextIO
 
 _REDRAW_S = 0.1
 
@@ -61,14 +59,6 @@ class Progress:
         share = min(self._done / self._total, 1.0)
         filled = round(share * 24)
         return f"[{'█' * filled}{'·' * (24 - filled)}] {self._done}/{self._total}"
-
-
-def progress(items: Iterable[Item], label: str, total: int | None) -> Iterator[Item]:
-    """The items, with a progress line while they are taken."""
-    with Progress(label, total) as line:
-        for item in items:
-            yield item
-            line.step()
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -6,21 +6,28 @@ It runs the same commands that a user would, and prints each before it runs.
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import shlex
 import shutil
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from edge.cli.command import Command
-from edge.errors import EdgewardenError, UsageError
+from edge.errors import EdgewardenError, OutputError, UsageError
 from edge.ids import fit_id
+from edge.store.disk import os_errors
 
 _DETECTOR = "yunet_n_dynamic.onnx"
 _RECOGNISER = "face-reidentification-retail-0095.onnx"
 _ENROLLED = 2
+
+# Lies in every folder that a demo made, so that the next one may replace that and no other.
+_MARKER = ".edgewarden-demo"
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -59,8 +66,12 @@ def _configure(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> int:
     models, clips = _folders(arguments)
     people = _people(clips)
-    for detector in arguments.detector or [_DETECTOR]:
-        run = _Demo(models, clips, arguments.out / Path(detector).stem, detector)
+    detectors = arguments.detector or [_DETECTOR]
+    outs = [arguments.out / Path(detector).stem for detector in detectors]
+    for out in outs:
+        _require_ours(out)
+    for detector, out in zip(detectors, outs, strict=True):
+        run = _Demo(models, clips, out, detector)
         run.prepare(signed=not arguments.unsigned)
         run.enrol(people)
         events = run.replay(people, arguments.nobody)
@@ -81,10 +92,12 @@ class _Demo:
 
     def prepare(self, *, signed: bool) -> None:
         """Make the bundles, the keys and the site file, in a folder of their own."""
-        shutil.rmtree(self._out, ignore_errors=True)
-        self._out.mkdir(parents=True)
         bundles = self._out / "bundles"
-        bundles.mkdir()
+        with os_errors(self._out):
+            if self._out.exists():
+                shutil.rmtree(self._out)
+            bundles.mkdir(parents=True)
+            (self._out / _MARKER).touch()
         _step(
             "bundle", "new", self._models / self._detector, "--template", "yunet",
             "--out", bundles / "yunet-n", "--license", "Apache-2.0",
@@ -100,12 +113,14 @@ class _Demo:
                 "bundle", "sign", bundles / "yunet-n", bundles / "reid-0095", "--key", f"{key}.key"
             )
         trust = 'trusted_keys = ["release.pub"]' if signed else "require_signed = false"
-        self._site.write_text(
+        site = (
             '[site]\nid = "demo"\nnode = "laptop"\nstate_dir = "state"\ncache_dir = "cache"\n\n'
             '[models]\ndetector = "bundles/yunet-n"\nrecogniser = "bundles/reid-0095"\n'
             f"{trust}\n\n"
             '[[rules]]\nid = "stranger"\non = ["face.unknown"]\nseverity = "warning"\n'
         )
+        with os_errors(self._site):
+            self._site.write_text(site)
 
     def enrol(self, people: dict[str, list[str]]) -> None:
         """Enrol the first people of the list, each from their first clip."""
@@ -140,7 +155,7 @@ class _Demo:
         """Hold the events against the list of who is in which clip."""
         truth = self._out / "truth.csv"
         used = set(self._known.values())
-        with truth.open("w", newline="") as file:
+        with os_errors(truth), truth.open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["file", "person"])
             rows.writerows(
@@ -150,20 +165,34 @@ class _Demo:
                 if clip not in used
             )
             rows.writerows([clip, ""] for clip in nobody)
-        _step(
-            "evaluate", "identification", events, "--truth", truth,
-            "--enrolled", ",".join(self._known),
-        )  # fmt: skip
+        words = ["evaluate", "identification", events, "--truth", truth]
+        words += ["--enrolled", ",".join(self._known)]
+        _step(*words)
         print(f"\nEverything is in {self._out}: seen-*.mp4 shows what was seen.")
+        said = io.StringIO()
+        with redirect_stdout(said):
+            _run_command([str(word) for word in (*words, "--json")])
+        found = json.loads(said.getvalue())
+        if found["right"] != found["units"]:
+            raise EdgewardenError(
+                "not every identity is right",
+                expected=f"{found['units']} of {found['units']}",
+                found=str(found["right"]),
+                remedy=f"See the rows marked WRONG, and the videos in {self._out}.",
+            )
 
 
 def _step(*words: object) -> None:
     """Print one command and run it; raises EdgewardenError where it fails."""
-    from edge.cli import main
-
     arguments = [str(word) for word in words]
     shown = shlex.join(arguments)
     print(f"\n$ edgewarden {shown}", flush=True)
+    _run_command(arguments)
+
+
+def _run_command(arguments: Sequence[str]) -> None:
+    from edge.cli import main
+
     code = main(arguments)
     if code != 0:
         raise EdgewardenError(f"edgewarden {arguments[0]} ended with exit code {code}")
@@ -176,6 +205,18 @@ def _without_ids(events: Path) -> list[dict[str, Any]]:
         del event["id"]
         event["data"].get("trigger", {}).pop("id", None)
     return found
+
+
+def _require_ours(out: Path) -> None:
+    """Raise OutputError where a folder is there that no demo made: it would be replaced."""
+    with os_errors(out):
+        foreign = os.path.lexists(out) and (out.is_symlink() or not (out / _MARKER).is_file())
+    if foreign:
+        raise OutputError(
+            f"{out} is there already, and no demo made it",
+            expected="a folder that is not there yet, or one of an earlier demo",
+            remedy="Choose another --out.",
+        )
 
 
 def _folders(arguments: Namespace) -> tuple[Path, Path]:
@@ -206,14 +247,31 @@ def _people(clips: Path) -> dict[str, list[str]]:
             found=f"{len(lists)} CSV files",
         )
     people: dict[str, list[str]] = {}
-    with lists[0].open(newline="") as file:
-        for row in csv.DictReader(file):
-            people.setdefault(fit_id(row["person"]), []).append(row["file"])
+    for number, row in enumerate(_rows(lists[0]), 2):
+        clip, person = row.get("file"), row.get("person")
+        if not clip or not person:
+            raise UsageError(
+                f"{lists[0]}, row {number} does not say who is in which clip",
+                expected="a file and a person, under the headings file,person",
+                found=", ".join(f"{key} {value}" for key, value in row.items()) or "nothing",
+                remedy="Give clips without anybody as --nobody CLIP.",
+            )
+        people.setdefault(fit_id(person), []).append(clip)
     if len(people) < _ENROLLED:
         raise UsageError(
             f"{lists[0]} names too few people", expected="two or more", found=str(len(people))
         )
     return people
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise UsageError(
+            f"cannot read {path}", expected="a CSV with columns file,person", found=str(exc)
+        ) from exc
 
 
 command = Command(

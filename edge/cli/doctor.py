@@ -141,9 +141,12 @@ def _site(path: Path) -> list[Finding]:
 
 
 def _folder(name: str, path: Path) -> Finding:
-    present = path
-    while not present.exists():
-        present = present.parent
+    try:
+        present = next(folder for folder in (path, *path.parents) if folder.exists())
+    except OSError as exc:
+        return Finding(
+            f"{name} folder", "failed", f"{path}: {exc.strerror}", f"choose another {name}_dir"
+        )
     if not os.access(present, os.W_OK | os.X_OK):
         return Finding(
             f"{name} folder", "failed", f"{path} cannot be written", f"sudo chown $USER {present}"

@@ -34,7 +34,7 @@ def _configure(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> int:
     from edge.assembly import load_models, open_gallery
     from edge.config import load_site
-    from edge.enrol import Enroller, new_person
+    from edge.enrol import Enroller, new_person, require_name
 
     require_id(arguments.person, "the person's id")
     person = new_person(
@@ -48,6 +48,8 @@ def _run(arguments: Namespace) -> int:
             for path in arguments.files
         ]
         with open_gallery(site) as store:
+            if arguments.name:
+                require_name(person, store)
             enrolled = enroller.enrol(person, faces, store)
     rows = [
         [face.source, len(c.frames), face.quality]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.command import Command, act_on, subcommand
 from edge.cli.console import print_json, table
+from edge.ids import require_id
 
 if TYPE_CHECKING:
     from edge.store.base import GalleryStore
@@ -86,11 +87,19 @@ def _show(arguments: Namespace) -> int:
 
 
 def _erase(arguments: Namespace) -> int:
-    from edge.assembly import open_gallery
+    from edge.assembly import gallery_path, open_gallery
     from edge.config import load_site
+    from edge.store.base import no_such_person
+    from edge.store.disk import os_errors
 
-    with open_gallery(load_site(arguments.config)) as store:
-        count = store.erase(arguments.person)
+    person = require_id(arguments.person, "the person's id")
+    site = load_site(arguments.config)
+    path = gallery_path(site)
+    with os_errors(path):
+        if not path.exists():  # opening it to write would make one
+            raise no_such_person(person)
+    with open_gallery(site) as store:
+        count = store.erase(person)
     if arguments.json:
         print_json({"person": arguments.person, "templates": count})
     else:

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 # What a track needs to be confirmed.
 _SHORTEST = 3
 
+_YEARS = (1900, 9000)
+
 
 def _configure(parser: ArgumentParser) -> None:
     parser.add_argument(
@@ -292,6 +294,8 @@ def _time(text: str) -> float:
         raise ArgumentTypeError(
             f"expected a time such as 2026-11-21T10:00:00Z, found {text!r}"
         ) from None
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:  # what follows has to have a date as well
+        raise ArgumentTypeError(f"expected a year from {_YEARS[0]} to {_YEARS[1]}, found {text!r}")
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 

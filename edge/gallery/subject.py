@@ -46,6 +46,7 @@ class FaceSubject:
         self._book = ShotBook(settings.shots, level=point.threshold if point else 0.0)
         self._keeper = IdentityKeeper(confirm=settings.confirm)
         self._sightings = 0
+        self._dropped = False
 
     @property
     def identity(self) -> Identity | None:
@@ -63,6 +64,10 @@ class FaceSubject:
     def learn(self, view: View, embedding: Embedding) -> None:
         """Add the embedding of a view that ``look`` or ``last_view`` gave back."""
         self._book.add(Shot(view.frame_index, view.quality.score, embedding))
+
+    def drop(self) -> None:
+        """A view that ``look`` or ``last_view`` gave back came to no usable embedding."""
+        self._dropped = True
 
     def last_view(self) -> View | None:
         """At the end of the track: one more view worth embedding, if too few were."""
@@ -116,4 +121,6 @@ class FaceSubject:
         if good:
             few = f"only {good} of {shots.enough} good views"
             return f"{few}; the next best: {fault}" if fault else few
+        if not fault and self._dropped:
+            return "the recogniser makes nothing of this face"
         return fault or "no landmarks to align the face by"

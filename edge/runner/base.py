@@ -85,8 +85,8 @@ class Runner(Closing):
     def infer(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the model once for each batch that it can take and join the results on axis 0.
 
-        Raises ModelError where names, ranks or dtypes differ from the model's, or it fails;
-        ClosedError before load and after close.
+        Raises ModelError where names, ranks or dtypes differ from the model's, or its outputs have
+        no batch axis; InferenceError where it fails; ClosedError before load and after close.
         """
         batch = self._check(feeds, self.signature)
         limit = self.max_batch or batch

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from edge.errors import ModelError
+from edge.errors import InferenceError, ModelError
 from edge.manifest import Axis, Input, LetterboxResize
 from edge.runner.base import Runner, Tensor
 from edge.types import ByteImage
@@ -41,10 +42,28 @@ def make_inputs(spec: Input, *, seed: int) -> dict[str, Tensor]:
 def warm_up(runner: Runner, spec: Input) -> None:
     """Run the model once at its working size, so that no frame has to wait for its buffers.
 
-    Raises what ``runner.infer`` raises.
+    Raises what ``runner.infer`` raises, as ``trial`` translates it.
     """
     picture = np.zeros((spec.height.opt, spec.width.opt, 3), np.uint8)
-    runner.infer({spec.name: to_tensor([picture] * spec.batch.opt, spec)})
+    with trial():
+        runner.infer({spec.name: to_tensor([picture] * spec.batch.opt, spec)})
+
+
+@contextmanager
+def trial() -> Iterator[None]:
+    """Around a model's run on made inputs: one that fails even there has to be built anew.
+
+    Raises ModelError in place of InferenceError.
+    """
+    try:
+        yield
+    except InferenceError as exc:
+        raise ModelError(
+            f"the model does not run here: {exc.message}",
+            expected=exc.expected,
+            found=exc.found,
+            remedy="Export the model again, or report this machine's ONNX Runtime.",
+        ) from exc
 
 
 def compare(expected: Mapping[str, Tensor], actual: Mapping[str, Tensor]) -> float:
@@ -63,9 +82,11 @@ def replay(
 ) -> GoldenResult:
     """Run the model on golden inputs and compare; passed where max_abs ≤ ``tolerance``.
 
-    Raises what ``runner.infer`` and ``compare`` raise.
+    Raises what ``compare`` raises, and ``runner.infer`` as ``trial`` translates it.
     """
-    max_abs = compare(expected, runner.infer(inputs))
+    with trial():
+        outputs = runner.infer(inputs)
+    max_abs = compare(expected, outputs)
     return GoldenResult(max_abs, max_abs <= tolerance)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.config import forbid_telemetry
-from edge.errors import MissingExtraError, ModelError
+from edge.errors import InferenceError, MissingExtraError, ModelError
 from edge.onnx_file import read_onnx_facts
 from edge.runner.base import Runner, Signature, Tensor, TensorSpec
 
@@ -105,7 +105,9 @@ class OnnxRuntimeRunner(Runner):
         try:
             values = self._session.run(names, dict(feeds))
         except _errors(_import()) as exc:
-            raise ModelError(f"{self._name} failed while running", found=_first_line(exc)) from exc
+            raise InferenceError(
+                f"{self._name} failed while running", found=_first_line(exc)
+            ) from exc
         return dict(zip(names, values, strict=True))
 
     def _close(self) -> None:

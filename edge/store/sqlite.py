@@ -128,7 +128,9 @@ def snapshot(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
 
 
 def _connect_to_read(path: Path, schema: Schema) -> sqlite3.Connection:
-    if path.exists():
+    with os_errors(path):
+        there = path.exists()
+    if there:
         with ExitStack() as undo:
             connection = _connect(path, "ro")
             undo.callback(connection.close)

@@ -59,7 +59,7 @@ class Detector:
     def detect(self, pictures: Sequence[ByteImage]) -> list[Detections]:
         """What is in each picture (uint8 ``[H, W, 3]`` BGR), in its own pixels, best score first.
 
-        Boxes are cut at the picture's edges. Raises ModelError where the model fails,
+        Boxes are cut at the picture's edges. Raises InferenceError where the model fails,
         DecoderMismatchError where its outputs do not fit the decoder.
         """
         placements = [place((p.shape[1], p.shape[0]), self._input) for p in pictures]

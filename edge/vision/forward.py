@@ -16,8 +16,8 @@ def forward(
 ) -> list[Tensor]:
     """The outputs ``names`` for a batch of pictures that have the tensor's size already.
 
-    Raises ModelError where the model fails or takes another input than ``spec``,
-    DecoderMismatchError where it lacks an output.
+    Raises InferenceError where the model fails, ModelError where it takes another input than
+    ``spec``, DecoderMismatchError where it lacks an output.
     """
     outputs = runner.infer({spec.name: to_tensor(pictures, spec)})
     if missing := [name for name in names if name not in outputs]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.errors import DecoderMismatchError, ModelError
+from edge.errors import DecoderMismatchError, InferenceError
 from edge.manifest import CropResize, Manifest
 from edge.runner.base import Runner
 from edge.types import ByteImage, Detections
@@ -38,7 +38,7 @@ class LandmarkFinder:
     def add(self, picture: ByteImage, faces: Detections) -> Detections:
         """The same faces with landmarks, float32 ``[N, 5, 2]`` in pixels of the picture.
 
-        Raises ModelError where the model fails or gives what is no number, DecoderMismatchError
+        Raises InferenceError where the model fails or gives what is no number, DecoderMismatchError
         where it does not give ten numbers a face.
         """
         if not len(faces):
@@ -56,7 +56,7 @@ class LandmarkFinder:
             )
         points = np.asarray(raw, np.float32).reshape(-1, POINTS, 2)
         if not np.isfinite(points).all():
-            raise ModelError(
+            raise InferenceError(
                 "the landmark model gave no usable points",
                 expected="finite numbers",
                 found="NaN or infinity",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from edge.errors import DecoderMismatchError, ModelError
+from edge.errors import DecoderMismatchError, InferenceError
 from edge.manifest import AlignResize, Manifest, embedding_space
 from edge.runner.base import Runner, Tensor
 from edge.types import ByteImage, Embedding
@@ -48,9 +48,24 @@ class Recogniser:
     def embed(self, crops: Sequence[ByteImage]) -> list[Embedding]:
         """One embedding for each aligned crop.
 
-        Raises ModelError where the model fails, or gives a vector that is not finite or all zero;
-        DecoderMismatchError where it does not give one vector a crop: floating point,
-        ``[N, D]`` or ``[N, D, 1, 1]`` with D ≥ 2.
+        Raises what ``embed_usable`` raises, and InferenceError where that gives None for a crop.
+        """
+        embeddings = [one for one in self.embed_usable(crops) if one is not None]
+        if len(embeddings) < len(crops):
+            raise InferenceError(
+                "the recogniser gave no usable vector",
+                expected="finite numbers that are not all zero",
+                found="NaN, infinity or zeros",
+                remedy="Check the model with: edgewarden bundle verify",
+            )
+        return embeddings
+
+    def embed_usable(self, crops: Sequence[ByteImage]) -> list[Embedding | None]:
+        """One embedding for each aligned crop; None where the model gives a vector that is all zero
+        or not finite, for one odd face says nothing of the others.
+
+        Raises InferenceError where the model fails, DecoderMismatchError where it does not give
+        one vector a crop: floating point, ``[N, D]`` or ``[N, D, 1, 1]`` with D ≥ 2.
         """
         if not crops:
             return []
@@ -66,14 +81,10 @@ class Recogniser:
         vectors = np.asarray(raw, np.float32).reshape(len(crops), -1)
         with np.errstate(over="ignore"):
             norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not (np.isfinite(norms).all() and (norms > 0).all()):
-            raise ModelError(
-                "the recogniser gave no usable vector",
-                expected="finite numbers that are not all zero",
-                found="NaN, infinity or zeros",
-                remedy="Check the model with: edgewarden bundle verify",
-            )
-        return [Embedding(vector, self.space) for vector in vectors / norms]
+        return [
+            Embedding(vector / norm, self.space) if np.isfinite(norm) and norm > 0 else None
+            for vector, norm in zip(vectors, norms[:, 0], strict=True)
+        ]
 
 
 def _holds_vectors(raw: Tensor, crops: int) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge.errors import DecoderMismatchError, ModelError
+from edge.errors import DecoderMismatchError, InferenceError
 from edge.manifest import embedding_space
 from edge.runner.base import Signature, Tensor, TensorSpec
 from edge.runner.fake import FakeRunner
@@ -111,13 +111,11 @@ def test_another_number_of_points_is_a_mismatch(
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_points_that_are_no_numbers_are_a_model_error(
-    make_manifest: MakeManifest, wrong: float
-) -> None:
+def test_points_that_are_no_numbers_are_an_error(make_manifest: MakeManifest, wrong: float) -> None:
     finder = LandmarkFinder(
         fake(always([*FACE[:9], wrong])), make_manifest("landmarks-0009", ["out"])
     )
-    with pytest.raises(ModelError, match="no usable points"):
+    with pytest.raises(InferenceError, match="no usable points"):
         finder.add(PICTURE, faces([0, 0, 50, 50]))
 
 
@@ -180,12 +178,21 @@ def test_no_crops_need_no_model(make_manifest: MakeManifest) -> None:
 
 
 @pytest.mark.parametrize("row", [[0.0, 0, 0], [1, np.nan, 0], [1, np.inf, 0], [3e38, 3e38, 3e38]])
-def test_a_vector_that_has_no_direction_is_a_model_error(
+def test_a_vector_that_has_no_direction_is_an_error(
     make_manifest: MakeManifest, row: list[float]
 ) -> None:
     recogniser = Recogniser(fake(always(row)), make_manifest("reid-0095", ["out"]))
-    with pytest.raises(ModelError, match="no usable vector"):
+    with pytest.raises(InferenceError, match="no usable vector"):
         recogniser.embed([np.zeros((128, 128, 3), np.uint8)])
+
+
+def test_one_vector_that_has_no_direction_leaves_the_others(make_manifest: MakeManifest) -> None:
+    recogniser = Recogniser(fake(channel_means), make_manifest("reid-0095", ["out"]))
+    crops = [np.full((128, 128, 3), color, np.uint8) for color in ((3, 0, 4), (0, 0, 0))]
+    first, second = recogniser.embed_usable(crops)
+    assert first is not None
+    assert first.vector.tolist() == [pytest.approx(one) for one in (0.6, 0, 0.8)]
+    assert second is None
 
 
 @pytest.mark.parametrize(
