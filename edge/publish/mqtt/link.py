@@ -120,7 +120,7 @@ class Link:
             try:
                 self._exchange(timeout_s, wake)
             except (OSError, ValueError, LookupError, struct.error) as exc:
-                # What paho's parser lets through of packets that are none.
+                # What the parser of paho before 2.2 lets through of packets that are none.
                 self._lose(Condition(Reason.PROTOCOL, str(exc)))
         if self.lost is not None:
             self.drop()

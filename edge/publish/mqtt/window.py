@@ -165,7 +165,6 @@ class Window:
         """The broker did not take an event: it is kept and tried again."""
         outgoing = self._land(token, now)
         if outgoing is not None:
-            self._taken_topics.discard(outgoing.topic)
             self._refuse(outgoing, said, now)
 
     def set_aside(self, outgoing: Outgoing, said: str, now: float) -> None:
