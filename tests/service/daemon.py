@@ -66,7 +66,11 @@ class Place(World):
     def add_rules(self, count: int) -> None:
         """So many rules that each raise an alert for every stranger."""
         for number in range(count):
-            self.add(f'[[rules]]\nid = "rule-{number}"\non = ["face.unknown"]\n')
+            self.add_rule(f"rule-{number}")
+
+    def add_rule(self, name: str) -> None:
+        """A rule that raises an alert for every stranger."""
+        self.add(f'[[rules]]\nid = "{name}"\non = ["face.unknown"]\n')
 
 
 def make_place(folder: Path, models: Path) -> Place:
@@ -143,6 +147,10 @@ class Daemon:
                 and all(s["cameras"][name]["state"] == "live" for name in cameras or s["cameras"])
             )
         )
+
+    def wait_said(self, text: str, *, times: int = 1) -> None:
+        """Wait until its log holds this so many times."""
+        wait_until(lambda: self.log.count(text) >= times)
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -239,3 +247,12 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return text.rpartition(")")[2].split()[0] != "Z"
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """What stands in an outbox, in order; nothing where there is none yet."""
+    if not path.exists():
+        return []
+    with suppress(sqlite3.OperationalError):
+        return [json.loads(text) for _, text in sorted(read_outbox(path).items())]
+    return []

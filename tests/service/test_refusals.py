@@ -1,0 +1,97 @@
+"""What the daemon refuses, what it never says, and what it tells those who ask."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edge.cli import main
+from tests.brokers import free_port
+from tests.service.daemon import Place, busy_film, read_events, wait_until
+
+if TYPE_CHECKING:
+    from tests.rtsp.process import RtspServer
+    from tests.service.conftest import Start
+
+SECRET = "hunter2-of-the-yard"
+
+
+def test_a_second_daemon_on_the_state_directory_is_refused(place: Place, start: Start) -> None:
+    place.add_camera("door", busy_film(place.folder / "door.mp4"))
+    first = start(place)
+    first.wait_live("door")
+    second = start(place)
+    assert second.process.wait(30) == 2
+    assert f"process {first.process.pid}" in second.log
+    assert "Traceback" not in second.log
+    first.wait_live("door")
+    first.stop()
+    third = start(place)
+    third.wait_live("door")
+    third.stop()
+
+
+def test_a_site_that_cannot_run_is_refused_before_anything_starts(
+    place: Place, start: Start
+) -> None:
+    place.add_camera("door", "csi:0", loop=False)
+    daemon = start(place)
+    assert daemon.process.wait(30) == 2
+    assert "Traceback" not in daemon.log
+    assert read_events(place.outbox) == []
+
+
+def test_credentials_of_cameras_are_said_nowhere(
+    place: Place, start: Start, rtsp: Callable[..., RtspServer]
+) -> None:
+    server = rtsp(user="viewer", password="another one")
+    nobody = free_port()
+    place.add_camera("yard", f"rtsp://viewer:{SECRET}@127.0.0.1:{server.port}/stream", loop=False)
+    place.add_camera("gone", f"rtsp://viewer:{SECRET}@127.0.0.1:{nobody}/stream", loop=False)
+    port = free_port()
+    place.add(f'[metrics]\nlisten = "127.0.0.1:{port}"\n')
+    daemon = start(place, level="debug")
+    daemon.wait(
+        lambda status: (
+            {c["state"] for c in status["cameras"].values()} == {"lost"}
+            and all(camera["reconnects"] > 1 for camera in status["cameras"].values())
+        )
+    )
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        metrics = answer.read().decode()
+    status = json.dumps(daemon.status())
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_said("reloaded")
+    daemon.stop()
+    events = json.dumps(read_events(place.outbox))
+    assert events.count("camera_lost") >= 2
+    for text in (daemon.log, metrics, status, events):
+        assert SECRET not in text
+    assert "viewer" not in events + status + metrics
+
+
+def test_the_doctor_asks_the_running_daemon(
+    place: Place, start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def doctor() -> dict[str, Any]:
+        capsys.readouterr()
+        main(["doctor", "--config", str(place.site), "--json"])
+        findings = json.loads(capsys.readouterr().out)
+        found: dict[str, Any] = next(f for f in findings if f["name"] == "daemon")
+        return found
+
+    place.add_camera("door", busy_film(place.folder / "door.mp4"))
+    assert doctor()["found"] == "not running"
+    daemon = start(place)
+    daemon.wait_live("door")
+    told = doctor()
+    assert told["state"] == "ok"
+    assert f"process {daemon.process.pid}" in told["found"]
+    assert "door live" in told["found"]
+    daemon.stop()
+    wait_until(lambda: doctor()["found"] == "not running")

@@ -1,0 +1,108 @@
+"""SIGHUP: the site file as it is now, whole, or nothing of it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.cli import main
+from edge.ops.control_client import ask
+from tests.service.daemon import Daemon, Place, busy_film, children_of, read_events, wait_until
+
+if TYPE_CHECKING:
+    from tests.service.conftest import Start
+
+
+def captures(daemon: Daemon) -> dict[str, int]:
+    """The capture process of each camera."""
+    names = {
+        pid: Path(f"/proc/{pid}/comm").read_text().strip()
+        for pid in children_of(daemon.process.pid)
+    }
+    return {name[4:]: pid for pid, name in names.items() if name.startswith("cap-")}
+
+
+def alerts(place: Place, rule: str, camera: str) -> int:
+    return sum(
+        event["data"].get("rule") == rule and event["source"].endswith(f"/{camera}")
+        for event in read_events(place.outbox)
+    )
+
+
+def test_a_good_reload_changes_cameras_and_rules_and_leaves_the_others_alone(
+    place: Place, start: Start
+) -> None:
+    film = busy_film(place.folder / "film.mp4")
+    place.add_camera("door", film)
+    place.add_camera("hall", film)
+    place.add_rule("first")
+    daemon = start(place)
+    daemon.wait_live("door", "hall")
+    wait_until(lambda: alerts(place, "first", "door"))
+    before = captures(daemon)
+
+    place.edit('id = "hall"', 'id = "yard"')
+    place.edit('"first"', '"second"')
+    daemon.signal(signal.SIGHUP)
+    daemon.wait(lambda status: set(status["cameras"]) == {"door", "yard"})
+    daemon.wait_live("door", "yard")
+    wait_until(lambda: alerts(place, "second", "door") and alerts(place, "second", "yard"))
+    after = captures(daemon)
+    assert set(after) == {"door", "yard"}
+    assert after["door"] == before["door"]
+    status = daemon.status()
+    assert status["cameras"]["door"]["reconnects"] == 0
+    assert status["health"] == "ok"
+    names = [event["type"].split(".")[2] for event in read_events(place.outbox)]
+    assert not {"camera_lost", "camera_recovered"} & set(names)
+    daemon.stop()
+
+
+def test_a_broken_reload_changes_nothing_and_says_so(place: Place, start: Start) -> None:
+    place.add_camera("door", busy_film(place.folder / "film.mp4"))
+    place.add_rule("first")
+    daemon = start(place)
+    daemon.wait_live("door")
+    before = captures(daemon)
+    good = place.site.read_text()
+    broken = {
+        "not TOML": good + "[[",
+        "nobody knows": good + "[nobody-knows]\n",
+        "manifest": good.replace("detector-bundle", "recogniser-bundle", 1),
+        "[mqtt]": good + '[mqtt]\nhost = "127.0.0.1"\n',
+        "[site]": good.replace('node = "gate"', 'node = "other"'),
+    }
+    for number, text in enumerate(broken.values(), 1):
+        place.site.write_text(text)
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_said("nothing has changed", times=number)
+        daemon.wait(lambda status: status["health"] == "degraded")
+        assert any(reason.startswith("reload") for reason in daemon.status()["reasons"])
+    assert captures(daemon) == before
+    raised = alerts(place, "first", "door")
+    wait_until(lambda: alerts(place, "first", "door") > raised)
+
+    place.site.write_text(good)
+    ask(daemon.socket, "reload")
+    daemon.wait(lambda status: status["health"] == "ok")
+    assert captures(daemon) == before
+    daemon.stop()
+
+
+def test_who_is_enrolled_and_erased_meanwhile_is_noticed(place: Place, start: Start) -> None:
+    film = busy_film(place.folder / "film.mp4")
+    place.add_camera("door", film)
+    daemon = start(place)
+
+    def latest() -> str:
+        faces = [e["type"] for e in read_events(place.outbox) if ".face." in e["type"]]
+        return faces[-1].split(".")[2] if faces else ""
+
+    wait_until(lambda: latest() == "unknown")
+    config = ["--config", str(place.site)]
+    assert main(["enrol", "anna", str(film), *config, "--consent", "yes"]) == 0
+    wait_until(lambda: latest() == "recognised")
+    assert main(["gallery", "erase", "anna", *config]) == 0
+    wait_until(lambda: latest() == "unknown")
+    daemon.stop()
