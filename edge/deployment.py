@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
-from edge.assembly import LoadedModels, load_gallery, load_models
+from edge.assembly import LoadedModels, gallery_path, load_gallery, load_models
 from edge.capture.live import LiveCamera
 from edge.config import Camera, Site
 from edge.gallery.matcher import Gallery
@@ -24,6 +25,8 @@ from edge.snapshots import SnapshotTaker, snapshot_store
 from edge.store.metered import MeteredOutbox
 from edge.store.snapshots import SnapshotStore
 from edge.types import Event
+
+Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,9 @@ class Deployment:
         self._owned = ExitStack()
         self._loaded: LoadedModels | None = None
         self._gallery: Gallery | None = None
+        self._gallery_seen: Fingerprint = ()
+        # Over a changed gallery too, or every cooldown would be forgotten.
+        self._rules = RuleEngine(site.rules, timezone=site.tz)
         self._snapshots: SnapshotStore | None = None
         self._taker: SnapshotTaker | None = None
         self._loop: LiveLoop | None = None
@@ -87,6 +93,11 @@ class Deployment:
             self._around.monitor.watch(f"camera:{name}", _fault_of(station))
             station.feed.start()
         self._loop = self._make_loop()
+
+    @property
+    def gallery_has_changed(self) -> bool:
+        """Whether somebody was enrolled or erased since it was read."""
+        return _fingerprint(gallery_path(self.site)) != self._gallery_seen
 
     def refresh_gallery(self) -> None:
         """Recognise with what is enrolled now: tracks end, and faces are looked at anew.
@@ -148,7 +159,10 @@ class Deployment:
     def _load_gallery(self) -> Gallery | None:
         assert self._loaded is not None
         recogniser = self._loaded.models.recogniser
-        return load_gallery(self.site, recogniser.space) if recogniser else None
+        seen = _fingerprint(gallery_path(self.site))
+        gallery = load_gallery(self.site, recogniser.space) if recogniser else None
+        self._gallery_seen = seen
+        return gallery
 
     def _make_loop(self) -> LiveLoop:
         loaded, around = self._loaded, self._around
@@ -157,7 +171,7 @@ class Deployment:
             site=self.site.site.id,
             node=self.site.site.node,
             outbox=around.outbox,
-            rules=RuleEngine(self.site.rules, timezone=self.site.tz),
+            rules=self._rules,
             threshold=loaded.point.threshold if loaded.point else None,
             models=loaded.references,
         )
@@ -182,6 +196,19 @@ def _fault_of(station: Station) -> Fault:
 def _station(camera: Camera) -> Station:
     view = CameraView(id=camera.id, rules_as=camera.id, zones=camera.zones)
     return Station(LiveCamera(camera), view)
+
+
+def _fingerprint(database: Path) -> Fingerprint:
+    """What changes when a SQLite database or its log is written."""
+    found: list[tuple[int, int, int] | None] = []
+    for path in (database, database.with_name(f"{database.name}-wal")):
+        try:
+            facts = path.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((facts.st_mtime_ns, facts.st_size, facts.st_ino))
+    return tuple(found)
 
 
 def _capture(camera: Camera) -> tuple[object, ...]:

@@ -156,13 +156,14 @@ class LiveLoop:
         except (StoreFullError, StoreBusyError) as error:
             self._monitor.problem(_OUTBOX, error.message)
             return None
-        if self._outbox.lost:
-            self._tell_lost()
+        self.tell_lost()
         return events
 
-    def _tell_lost(self) -> None:
-        """There is room again: say how many events are missing."""
+    def tell_lost(self) -> None:
+        """Say how many events are missing, if any are and there is room again."""
         lost = self._outbox.lost
+        if not lost:
+            return
         try:
             self._reporter.system(
                 "outbox_dropped",

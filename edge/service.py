@@ -45,6 +45,7 @@ class Service:
         self._config = config
         self._environment = environment
         self._stop = False
+        self._ended_cleanly = False
         self._reload = False
         self._progress = Progress()
         self._monitor = HealthMonitor(self._progress)
@@ -112,6 +113,7 @@ class Service:
         self._notifier.stopping()
         self._deployment.end_tracks()
         self._deployment.loop.say("stopped")
+        self._ended_cleanly = True
 
     def _close_deployment(self) -> None:
         if self._deployment is not None:  # perhaps another one than at the start
@@ -167,7 +169,10 @@ class Service:
         )
         self._monitor.watch("mqtt", lambda: publisher.fault)
         publisher.start()
-        stack.callback(publisher.stop, _DRAIN_S)
+        stack.callback(self._stop_publisher, publisher)
+
+    def _stop_publisher(self, publisher: MqttPublisher) -> None:
+        publisher.stop(_DRAIN_S, goodbye=self._ended_cleanly)
 
     def _note_acknowledged(self, event: Event) -> None:
         self._metrics.stage_seconds.observe(max(0.0, time.time() - event.time), stage="publish")
@@ -219,6 +224,7 @@ class Service:
                 for name, status in self._camera_states().items()
             },
             "outbox": self._outbox.depth(),
+            "lost": self._outbox.lost,
             "mqtt": None
             if state is None
             else {

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from edge.assembly import gallery_path
 from edge.capture.feed import CameraState
 from edge.deployment import Deployment
 from edge.errors import EdgewardenError, OutputError, TransientError
@@ -51,7 +49,7 @@ class Upkeep:
         self._clock = clock
         self._next = self._next_sweep = clock()
         self._told: dict[str, tuple[CameraState, float]] = {}
-        self._gallery: tuple[object, ...] | None = None
+        self._gallery_trouble = ""
         self._mqtt_reconnects = 0
         self._stage = (
             progress.stage("mqtt", deadline_s=_PUBLISHER_DEADLINE_S) if publisher else None
@@ -63,6 +61,7 @@ class Upkeep:
         if now < self._next:
             return
         self._next = now + _EVERY_S
+        deployment.loop.tell_lost()
         self._tell_cameras(deployment, now)
         self._measure(now)
         self._watch_gallery(deployment)
@@ -88,7 +87,8 @@ class Upkeep:
         for name, station in deployment.stations.items():
             status = station.feed.status
             told, at = self._told.get(name, (None, 0.0))
-            if told is None or told.state is not status.state or now - at >= _STATUS_EVERY_S:
+            changed = told is None or (told.state, told.since) != (status.state, status.since)
+            if changed or now - at >= _STATUS_EVERY_S:
                 self._told[name] = (status, now)
                 since = format_time(status.since)
                 self._publisher.set_status(
@@ -120,27 +120,16 @@ class Upkeep:
 
     def _watch_gallery(self, deployment: Deployment) -> None:
         """Use a changed gallery: somebody was enrolled or erased by another process."""
-        seen = _fingerprint(gallery_path(deployment.site))
-        if self._gallery is not None and seen != self._gallery:
-            try:
-                deployment.refresh_gallery()
-            except EdgewardenError as error:
-                _log.error("the changed gallery cannot be read: %s", error)
-                self._monitor.problem(_GALLERY, error.message)
-                return
-            self._monitor.solved(_GALLERY)
-            _log.info("the gallery has changed and was read anew")
-        self._gallery = seen
-
-
-def _fingerprint(database: Path) -> tuple[object, ...]:
-    """What changes when a SQLite database or its log is written."""
-    found: list[object] = []
-    for path in (database, database.with_name(f"{database.name}-wal")):
+        if not deployment.gallery_has_changed:
+            return
         try:
-            facts = path.stat()
-        except OSError:
-            found.append(None)
-        else:
-            found.append((facts.st_mtime_ns, facts.st_size, facts.st_ino))
-    return tuple(found)
+            deployment.refresh_gallery()
+        except EdgewardenError as error:
+            if error.message != self._gallery_trouble:
+                _log.error("the changed gallery cannot be read: %s", error)
+            self._gallery_trouble = error.message
+            self._monitor.problem(_GALLERY, error.message)
+            return
+        self._gallery_trouble = ""
+        self._monitor.solved(_GALLERY)
+        _log.info("the gallery has changed and was read anew")

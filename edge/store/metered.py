@@ -6,17 +6,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge.errors import StoreBusyError, StoreFullError
+from edge.events.names import type_of
 from edge.ops.metrics import Metrics
 from edge.store.base import Follow
 from edge.store.outbox import SqliteOutbox
 from edge.types import Event, EventDraft
+
+_NOTICE = type_of("system", "outbox_dropped")
 
 
 class MeteredOutbox(SqliteOutbox):
     """An outbox that fills in the daemon's metrics.
 
     on_commit: called after every commit, on the thread that made it; it must be quick. lost: events
-    that had no room and of which nobody was told yet.
+    that had no room and of which nobody was told yet; an event that tells of them is none of them.
     """
 
     def __init__(
@@ -32,8 +35,9 @@ class MeteredOutbox(SqliteOutbox):
             with self._metrics.stage_seconds.time(stage="commit"):
                 events = super()._append(drafts, follow)
         except (StoreFullError, StoreBusyError):
-            self.lost += len(drafts)
-            self._metrics.events_lost.inc(len(drafts))
+            lost = sum(draft.type != _NOTICE for draft in drafts)
+            self.lost += lost
+            self._metrics.events_lost.inc(lost)
             raise
         for event in events:
             self._metrics.events.inc(type=event.type)

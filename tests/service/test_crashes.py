@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tests.service.counting import missing_and_repeats
@@ -61,3 +63,19 @@ def test_consumers_can_tell_a_crash_from_a_clean_end(
     last = everything.events[-1]
     assert last["type"] == "edgewarden.system.stopped.v1"
     assert last["data"]["node_sequence"] == last_numbers(busy.outbox)[""]
+
+
+def test_an_error_that_ends_the_daemon_is_no_clean_end(
+    busy: Place, pki: Pki, make_broker: MakeBroker, subscribe: Subscribe, start: Start
+) -> None:
+    broker = make_broker()
+    everything = subscribe(broker)
+    busy.add_broker(broker, pki)
+    daemon = start(busy)
+    daemon.wait_live()
+    wait_until(lambda: everything.said("/availability") == ["online"])
+    with closing(sqlite3.connect(busy.outbox)) as vandal:
+        vandal.execute("DROP TABLE sequences")
+    assert daemon.process.wait(30) == 1
+    assert "Traceback" not in daemon.log
+    wait_until(lambda: everything.said("/availability") == ["online", "offline"])

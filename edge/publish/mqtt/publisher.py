@@ -97,6 +97,7 @@ class MqttPublisher:
         self._worker: Worker | None = None
         self._stopping = Flag()
         self._stop_by = 0.0
+        self._goodbye = True
         self._wake = -1
         self._wake_lock = Lock()
         self._fault: BaseException | None = None
@@ -145,15 +146,17 @@ class MqttPublisher:
         self._worker = Worker("mqtt", self._run)
         self._worker.start()
 
-    def stop(self, drain_s: float = 1.0) -> None:
+    def stop(self, drain_s: float = 1.0, *, goodbye: bool = True) -> None:
         """Send what is left for at most ``drain_s``, say ``stopped``, and end the thread.
 
+        goodbye: False where this is no clean end: then the broker says ``offline``.
         Takes at most a second more than drain_s, or until a connection attempt under way ends.
         Raises what ended the thread before, if it ended by itself. A second call does nothing.
         """
         if self._worker is None:
             return
         self._stop_by = self._clock() + drain_s
+        self._goodbye = goodbye
         self._stopping.set()
         self.wake()
         try:
@@ -248,7 +251,7 @@ class MqttPublisher:
         self._connected = True
         self._note(Condition(Reason.CONNECTED))
         self._courier.serve(link, wake=self._wake, may_leave=self._may_leave)
-        if link.lost is None:
+        if link.lost is None and self._goodbye:
             self._courier.say_last(link, self._availability, b"stopped", wake=self._wake)
 
     def _may_leave(self) -> bool:
