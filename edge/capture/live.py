@@ -43,7 +43,8 @@ class LiveCamera(CameraFeed):
 
     clock: a monotonic clock, in seconds. stale_after should be longer than the timeouts in
     ``limits``, or a silent stream is ended before its process can say why. retry_in: the seconds to
-    wait after so many failures in a row.
+    wait after so many failures in a row. beat: called by the watching thread as long as it goes on,
+    whatever the camera does: at least every few seconds.
 
     Raises MediaError at construction for a CSI camera.
     """
@@ -56,6 +57,7 @@ class LiveCamera(CameraFeed):
         stale_after: float = STALE_AFTER_S,
         limits: StreamLimits | None = None,
         retry_in: Callable[[int], float] = backoff_delay,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(camera.id)
         refuse_csi(camera.source)
@@ -64,6 +66,7 @@ class LiveCamera(CameraFeed):
         self._stale_after = max(stale_after, 3.0 / camera.fps if camera.fps else 0.0)
         self._limits = limits or StreamLimits()
         self._retry_in = retry_in
+        self._beat = beat
         self._watch: Future[None] | None = None
         self._reset()
 
@@ -153,10 +156,11 @@ class LiveCamera(CameraFeed):
             if end.final:
                 self._become(Liveness.LOST, end.reason, ended=True)
                 _log.info("camera %s: %s", self._camera, end.reason)
-                connection.wait([self._stop_bell])
+                while not self._pause(_LOOK_EVERY_S):
+                    pass
                 return
             self._note_failure(end.reason, showed=self._count() > before, began=began)
-            connection.wait([self._stop_bell], self._retry_in(self._failures))
+            self._pause(self._retry_in(self._failures))
 
     def _attend(self, first_index: int) -> AttemptEnd:
         """Make one attempt and stay with it until it has ended, or has to, or all has to."""
@@ -186,8 +190,14 @@ class LiveCamera(CameraFeed):
             if not attempt.end():
                 _log.error("camera %s: process %d cannot be ended", self._camera, attempt.pid)
 
+    def _pause(self, seconds: float) -> bool:
+        """Wait, but no longer than until all has to end; whether it has to."""
+        self._beat()
+        return bool(connection.wait([self._stop_bell], seconds))
+
     def _look(self, now: float) -> None:
         """Whether frames come."""
+        self._beat()
         count = self._count()
         if count != self._seen:
             self._seen, self._seen_at = count, now

@@ -105,8 +105,10 @@ class StreamDecoder:
             for frame in frames:
                 if frame.is_corrupt:
                     self.corrupt += 1
-                else:
-                    yield self._bgr(frame) if wanted() else None
+                elif not wanted():
+                    yield None
+                elif (image := self._bgr(frame)) is not None:
+                    yield image
 
     def close(self) -> None:
         """Release the connection and the decoder. Safe to call twice."""
@@ -124,10 +126,16 @@ class StreamDecoder:
             raise StreamBrokenError("the stream broke off", found=found) from None
         raise StreamBrokenError("the stream ended")
 
-    def _bgr(self, frame: VideoFrame) -> ByteImage:
+    def _bgr(self, frame: VideoFrame) -> ByteImage | None:
+        import av
+
         if frame.width * frame.height > self._limits.max_pixels:
             raise self._too_large((frame.width, frame.height))
-        return np.asarray(frame.to_ndarray(format="bgr24", threads=1), dtype=np.uint8)
+        try:
+            return np.asarray(frame.to_ndarray(format="bgr24", threads=1), dtype=np.uint8)
+        except av.error.FFmpegError as exc:
+            self._skip(exc)
+            return None
 
     def _skip(self, error: av.error.FFmpegError) -> None:
         import av

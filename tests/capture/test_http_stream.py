@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -32,8 +33,9 @@ class Camera(BaseHTTPRequestHandler):
             return
         self.answer("multipart/x-mixed-replace; boundary=part")
         head = f"--part\r\nContent-Type: image/jpeg\r\nContent-Length: {len(self.jpeg)}\r\n\r\n"
-        for _ in range(PICTURES):
-            self.wfile.write(head.encode() + self.jpeg + b"\r\n")
+        with suppress(ConnectionError):  # who looks on may leave before the end
+            for _ in range(PICTURES):
+                self.wfile.write(head.encode() + self.jpeg + b"\r\n")
 
     def answer(self, kind: str) -> None:
         self.send_response(200)
