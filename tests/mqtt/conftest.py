@@ -167,7 +167,8 @@ def settings(tmp_path: Path, pki: Pki) -> Callable[..., Mqtt]:
 
     def make(broker: Broker, **changes: object) -> Mqtt:
         secret = tmp_path / "mqtt.password"
-        secret.write_text(PASSWORD + "\n", encoding="utf-8")
+        if not secret.exists():  # another publisher may be reading it
+            secret.write_text(PASSWORD + "\n", encoding="utf-8")
         fields: dict[str, object] = {
             "host": "127.0.0.1",
             "port": broker.tls_port,

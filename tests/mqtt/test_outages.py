@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,13 +62,11 @@ def test_a_broker_that_is_stopped_is_noticed_and_gets_everything_later(
     publisher = publish(broker, keepalive_s=1)
     until(lambda: publisher.state.published == 50)
     broker.signal(signal.SIGSTOP)
-    stopped = time.monotonic()
     events += commit(outbox, 500)
     publisher.wake()
-    until(lambda: not publisher.state.connected)
+    # Two keepalives, and some slack for a machine that has other things to do.
+    until(lambda: not publisher.state.connected, seconds=8)
     assert publisher.state.reason is Reason.SILENT
-    # Two keepalives and no more; some slack for a machine that has other things to do.
-    assert time.monotonic() - stopped < 6
     broker.signal(signal.SIGCONT)
     until(lambda: set(subscriber.ids) == {event.id for event in events})
     assert in_order_per_source(subscriber)
