@@ -33,13 +33,15 @@ Fingerprint = tuple[tuple[int, int, int] | None, ...]
 class Surroundings:
     """What a deployment works with and a reload leaves alone.
 
-    send_picture: hands a JPEG for a topic to the broker, if there is one.
+    send_picture: hands a JPEG for a topic to the broker, if there is one. synthetic: whether what
+    the cameras show is made up, which every event then says.
     """
 
     outbox: MeteredOutbox
     metrics: Metrics
     monitor: HealthMonitor
     send_picture: Callable[[str, bytes], None]
+    synthetic: bool = False
 
     def timed(self) -> Timed:
         """What measures the pipeline's stages."""
@@ -174,6 +176,7 @@ class Deployment:
             rules=self._rules,
             threshold=loaded.point.threshold if loaded.point else None,
             models=loaded.references,
+            synthetic=around.synthetic,
         )
         pipeline = Pipeline(
             loaded.models, gallery=self._gallery, point=loaded.point, timed=around.timed()

@@ -95,10 +95,11 @@ class LiveLoop:
             station.last = frame
             self._metrics.frames_analysed.inc(camera=station.id)
 
-    def end(self) -> None:
-        """End every track: nothing more will be seen with this pipeline."""
+    def end(self, camera: str | None = None) -> None:
+        """End every track, or those of one camera."""
         for station in self._stations:
-            self._end_tracks(station)
+            if camera in (None, station.id):
+                self._end_tracks(station)
 
     def say(
         self, name: SystemName, *, camera: str = NODE_CAMERA, reason: str | None = None

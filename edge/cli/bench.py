@@ -1,4 +1,4 @@
-"""``edgewarden bench``: how fast the loop is, against plain loops over the same clips."""
+"""``edgewarden bench``: how fast the loop is, beside plain loops and up to the broker."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import statistics
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from edge.cli.console import Progress, print_json, table
 
 if TYPE_CHECKING:
     from edge.config import Site
+    from edge.latency import Latency
 
 _PLAIN = "plain loop, ONNX Runtime's defaults"
 _TUNED = "plain loop, spinning off"
@@ -35,6 +38,73 @@ def _configure(parser: ArgumentParser) -> None:
     sub.add_argument("--config", type=Path, required=True, metavar="SITE", help="the site file")
     sub.add_argument("--rounds", type=positive, default=3, help="(default: %(default)s)")
     sub.add_argument("--json", action="store_true", help="print one JSON document")
+    sub = subcommand(
+        kinds,
+        "cameras",
+        _cameras,
+        "seconds from the frame that decides who somebody is to the broker's acknowledgement",
+        example="edgewarden bench cameras door.mkv hall.mkv --config site.toml",
+    )
+    sub.add_argument("files", nargs="+", type=Path, metavar="FILE", help="videos, shown in turn")
+    sub.add_argument("--config", type=Path, required=True, metavar="SITE", help="the site file")
+    sub.add_argument(
+        "--cameras", type=positive, default=4, help="from 1 to so many (default: %(default)s)"
+    )
+    sub.add_argument(
+        "--fps", type=positive, default=15, help="of each camera (default: %(default)s)"
+    )
+    sub.add_argument(
+        "--seconds", type=positive, default=30, help="for each number (default: %(default)s)"
+    )
+    sub.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _cameras(arguments: Namespace) -> int:
+    from edge.cli.local_broker import local_broker
+    from edge.config import load_site, read_environment
+    from edge.device import gather
+    from edge.latency import measure_latency
+
+    site = load_site(arguments.config)
+    numbers = range(1, arguments.cameras + 1)
+    found = []
+    with (
+        local_broker() if site.mqtt is None else nullcontext(site.mqtt) as mqtt,
+        Progress("bench", None) as line,
+    ):
+        for number in numbers:
+            found.append(
+                measure_latency(
+                    site,
+                    arguments.files,
+                    mqtt=mqtt,
+                    cameras=number,
+                    fps=arguments.fps,
+                    seconds=arguments.seconds,
+                    credentials=read_environment().credentials_directory,
+                    step=line.step,
+                )
+            )
+    cpu = gather().cpu_model or "unknown CPU"
+    broker = f"{mqtt.host}:{mqtt.port}" if site.mqtt else "mosquitto on this machine"
+    _report_cameras(found, cpu, broker, as_json=arguments.json)
+    return 0
+
+
+def _report_cameras(found: Sequence[Latency], cpu: str, broker: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"cpu": cpu, "broker": broker, "cameras": [asdict(one) for one in found]})
+        return
+    rows = [
+        [one.cameras, one.decisions, _ms(one.p50_s), _ms(one.p99_s), f"{one.fps:.1f}", one.dropped]
+        for one in found
+    ]
+    print(f"{cpu}, broker: {broker}\nms from the deciding frame to its acknowledgement\n")
+    print(table(["cameras", "decisions", "p50", "p99", "fps of each", "frames dropped"], rows))
+
+
+def _ms(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.1f}"
 
 
 def _pipeline(arguments: Namespace) -> int:
@@ -125,7 +195,7 @@ def _ours(site: Site, files: Sequence[Path]) -> float:
 
 
 command = Command(
-    summary="measure the loop against plain loops over the same models and clips",
+    summary="measure the loop against plain loops, and how soon its decisions reach the broker",
     example="  edgewarden bench pipeline *.mkv --config site.toml",
     configure=_configure,
     run=act_on,

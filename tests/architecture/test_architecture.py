@@ -47,7 +47,7 @@ FLOORS = {
     ),
     "composition": (
         *("edge.pipeline", "edge.reporter", "edge.replay", "edge.loop", "edge.deployment"),
-        *("edge.service", "edge.upkeep", "edge.snapshots"),
+        *("edge.service", "edge.upkeep", "edge.snapshots", "edge.latency"),
         *("edge.assembly", "edge.bundler", "edge.enrol", "edge.cli.*"),
     ),
 }
