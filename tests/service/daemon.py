@@ -148,6 +148,15 @@ class Daemon:
             )
         )
 
+    def wait_reconnected(self, camera: str, tries: int) -> None:
+        """Wait until a camera is live after so many attempts beyond the first."""
+        self.wait(
+            lambda status: (
+                status["cameras"][camera]["state"] == "live"
+                and status["cameras"][camera]["reconnects"] >= tries
+            )
+        )
+
     def wait_said(self, text: str, *, times: int = 1) -> None:
         """Wait until its log holds this so many times."""
         wait_until(lambda: self.log.count(text) >= times)

@@ -34,7 +34,7 @@ def small_disk(folder: Path) -> Iterator[None]:
 def require_recovery(
     daemon: Daemon, place: Place, *, fill: Callable[[], None], free: Callable[[], None]
 ) -> None:
-    wait_until(lambda: len(read_events(place.outbox)) > 10)
+    wait_until(lambda: len(read_events(place.outbox)) > 3)
     fill()
     daemon.wait(lambda status: status["health"] == "degraded")
     assert any(reason.startswith("outbox") for reason in daemon.status()["reasons"])

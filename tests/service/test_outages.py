@@ -51,14 +51,14 @@ def test_a_broker_that_dies_stands_still_and_comes_back(
 
     broker.signal(signal.SIGTERM)  # it keeps what it has acknowledged
     daemon.wait(lambda status: not status["mqtt"]["connected"])
-    grow(busy, 30)
+    grow(busy, 12)
     assert daemon.status()["health"] == "degraded"
     broker.kill()
     broker.start()
     settle(daemon)
 
     broker.signal(signal.SIGSTOP)
-    grow(busy, 30)
+    grow(busy, 12)
     broker.signal(signal.SIGCONT)
     settle(daemon)
     daemon.wait(lambda status: status["health"] == "ok")
@@ -76,7 +76,7 @@ def test_a_wrong_password_is_told_and_costs_no_event(
     secret.write_text("a wrong one")
     daemon = start(busy)
     daemon.wait_live()
-    grow(busy, 30)
+    grow(busy, 12)
     told = daemon.status()
     assert (told["mqtt"]["connected"], told["mqtt"]["published"]) == (False, 0)
     assert told["mqtt"]["reason"] in ("credentials", "not_authorised")
@@ -97,7 +97,7 @@ def test_what_a_broker_forgets_shows_as_a_gap(
     subscribe(broker, session="counter").close()
     busy.add_broker(broker, pki)
     daemon = start(busy)
-    daemon.wait(lambda status: status["mqtt"]["published"] > 20)
+    daemon.wait(lambda status: status["mqtt"]["published"] > 8)
     daemon.signal(signal.SIGSTOP)  # so that nothing comes before the consumer is back
     broker.kill()
     broker.start()
@@ -105,7 +105,7 @@ def test_what_a_broker_forgets_shows_as_a_gap(
     given_out = last_numbers(busy.outbox)[""]
     back = subscribe(broker, session="counter")
     daemon.signal(signal.SIGCONT)
-    grow(busy, 20)
+    grow(busy, 6)
     settle(daemon)
     daemon.stop()
     last = last_numbers(busy.outbox)[""]
