@@ -26,6 +26,7 @@ from tests.service.daemon import (
     Place,
     busy_film,
     children_of,
+    counts,
     last_numbers,
     make_place,
     wait_until,
@@ -96,15 +97,6 @@ def processes_of(daemon: Daemon) -> dict[str, int]:
         name = Path(f"/proc/{pid}/comm").read_text().strip()
         found[name if name.startswith("cap-") else f"helper-{len(found)}"] = pid
     return found
-
-
-def counts(pid: int) -> tuple[int, int]:
-    """Threads and file descriptors of a process, without what is open for a moment only."""
-    looks = []
-    for _ in range(10):
-        looks.append((len(os.listdir(f"/proc/{pid}/task")), len(os.listdir(f"/proc/{pid}/fd"))))
-        time.sleep(0.02)
-    return min(threads for threads, _ in looks), min(fds for _, fds in looks)
 
 
 def real_world(place: Place) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.ops.memory import read_memory
-from tests.service.daemon import Daemon, Place, busy_film, children_of, wait_until
+from tests.service.daemon import Daemon, Place, busy_film, children_of, counts
 
 if TYPE_CHECKING:
     from tests.service.conftest import Start
@@ -18,9 +18,7 @@ MOST_PSS = 300e6
 
 def takes(daemon: Daemon) -> tuple[int, int, int]:
     """Threads, file descriptors and processes."""
-    process = Path(f"/proc/{daemon.process.pid}")
-    threads, descriptors = os.listdir(process / "task"), os.listdir(process / "fd")
-    return len(threads), len(descriptors), len(children_of(daemon.process.pid))
+    return *counts(daemon.process.pid), len(children_of(daemon.process.pid))
 
 
 def capture_of(daemon: Daemon) -> int:
@@ -40,8 +38,7 @@ def test_a_capture_process_that_dies_is_replaced_and_leaves_nothing_behind(
     for tries in range(1, 6):
         os.kill(capture_of(daemon), signal.SIGKILL)
         daemon.wait_reconnected("door", tries)
-        # A question on the control socket may still be open.
-        wait_until(lambda: takes(daemon) == first)
+        assert takes(daemon) == first
     pids = [daemon.process.pid, *children_of(daemon.process.pid)]
     memories = [read_memory(pid) for pid in pids]
     assert 0 < sum(memory.pss for memory in memories if memory is not None) < MOST_PSS
