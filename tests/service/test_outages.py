@@ -52,7 +52,7 @@ def test_a_broker_that_dies_stands_still_and_comes_back(
     broker.signal(signal.SIGTERM)  # it keeps what it has acknowledged
     daemon.wait(lambda status: not status["mqtt"]["connected"])
     grow(busy, 12)
-    assert daemon.status()["health"] == "degraded"
+    daemon.wait(lambda status: status["health"] == "degraded")
     broker.kill()
     broker.start()
     settle(daemon)
