@@ -106,3 +106,25 @@ def test_who_is_enrolled_and_erased_meanwhile_is_noticed(place: Place, start: St
     assert main(["gallery", "erase", "anna", *config]) == 0
     wait_until(lambda: latest() == "unknown")
     daemon.stop()
+
+
+def test_an_enrolment_meanwhile_forgets_no_cooldown(place: Place, start: Start) -> None:
+    film = busy_film(place.folder / "anna.mp4")
+    other = busy_film(place.folder / "ben.mp4", person=2)
+    place.add_camera("door", film)
+    place.add('[[rules]]\nid = "anna"\non = ["face.recognised"]\ncooldown_s = 3600\n')
+    config = ["--config", str(place.site), "--consent", "yes"]
+    assert main(["enrol", "anna", str(film), *config]) == 0
+    daemon = start(place)
+    wait_until(lambda: alerts(place, "anna", "door"))
+    assert main(["enrol", "ben", str(other), *config]) == 0
+    daemon.wait_said("read anew")
+
+    def recognitions() -> int:
+        events = read_events(place.outbox)
+        return sum(event["type"].endswith("recognised.v1") for event in events)
+
+    before = recognitions()
+    wait_until(lambda: recognitions() >= before + 4)
+    assert alerts(place, "anna", "door") == 1
+    daemon.stop()
