@@ -131,10 +131,14 @@ class Deployment:
         """Take running cameras over; the loop that had them has ended their tracks."""
         old = {camera.id: camera for camera in before.site.cameras}
         for camera in self.site.cameras:
-            if camera.id in old and _capture(old[camera.id]) == _capture(camera):
+            if camera.id not in old:
+                continue
+            if _capture(old[camera.id]) == _capture(camera):
                 running = before.stations.pop(camera.id)
                 running.view = self.stations[camera.id].view
                 self.stations[camera.id] = running
+            else:  # one that was lost is still to be told recovered
+                self.stations[camera.id].lost = before.stations[camera.id].lost
 
     def sweep_snapshots(self, now: float) -> None:
         """Remove the pictures that are too old. now: seconds since the epoch.

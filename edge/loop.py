@@ -86,6 +86,7 @@ class LiveLoop:
             frame = station.feed.newest() if station.feed.fileno() in ready else None
             if frame is not None and self._is_due(station, frame):
                 fresh.append((station, frame))
+        self._metrics.queue_depth.set(len(ready), queue="frames")
         if not fresh:
             return
         stations = {frame.camera: station for station, frame in fresh}
@@ -140,11 +141,12 @@ class LiveLoop:
 
     def _note(self, station: Station, change: CameraState) -> None:
         problem = f"camera_lost:{station.id}"
-        if change.state is Liveness.LOST and not station.lost:
-            station.lost = True
-            self._end_tracks(station)
-            self.say("camera_lost", camera=station.id, reason=change.reason)
+        if change.state is Liveness.LOST:
             self._monitor.problem(problem, change.reason or "")
+            if not station.lost:
+                station.lost = True
+                self._end_tracks(station)
+                self.say("camera_lost", camera=station.id, reason=change.reason)
         elif change.state is Liveness.LIVE and station.lost:
             station.lost = False
             self.say("camera_recovered", camera=station.id)

@@ -110,6 +110,7 @@ class Upkeep:
         state = self._publisher.state
         if now - state.alive_at < _PUBLISHER_DEADLINE_S:
             self._stage.beat()
+        self._metrics.queue_depth.set(state.in_flight, queue="mqtt")
         self._metrics.mqtt_connected.set(state.connected)
         self._metrics.mqtt_reconnects.inc(max(0, state.reconnects - self._mqtt_reconnects))
         self._mqtt_reconnects = state.reconnects

@@ -9,14 +9,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from edge.cli import main
+from edge.ops.metrics import STAGES
 from tests.brokers import free_port
 from tests.service.daemon import Place, busy_film, read_events, wait_until
 
 if TYPE_CHECKING:
+    from tests.brokers import Pki
     from tests.rtsp.process import RtspServer
-    from tests.service.conftest import Start
+    from tests.service.conftest import MakeBroker, Start
 
 SECRET = "hunter2-of-the-yard"
 
@@ -95,3 +98,35 @@ def test_the_doctor_asks_the_running_daemon(
     assert "door live" in told["found"]
     daemon.stop()
     wait_until(lambda: doctor()["found"] == "not running")
+
+
+def test_the_metrics_show_every_stage_and_queue(
+    busy: Place, pki: Pki, make_broker: MakeBroker, start: Start
+) -> None:
+    broker = make_broker()
+    busy.add_broker(broker, pki)
+    port = free_port()
+    busy.add(f'[metrics]\nlisten = "127.0.0.1:{port}"\n')
+    daemon = start(busy)
+
+    def samples() -> dict[tuple[str, str], float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+            return {
+                (sample.name.removeprefix("edgewarden_"), "".join(sample.labels.values())): (
+                    sample.value
+                )
+                for family in families
+                for sample in family.samples
+            }
+
+    daemon.wait(lambda status: status["mqtt"]["published"] > 3)
+    wait_until(lambda: ("queue_depth", "mqtt") in samples())
+    found = samples()
+    for stage in STAGES:
+        assert found["stage_seconds_count", stage] > 0, stage
+    assert 0 <= found["queue_depth", "frames"] <= 1
+    assert found["mqtt_connected", ""] == 1
+    assert found["frames_seen_total", "door"] >= found["frames_analysed_total", "door"] > 0
+    assert found["process_proportional_bytes", "capture-door"] > 0
+    daemon.stop()

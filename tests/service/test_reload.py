@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli import main
 from edge.ops.control_client import ask
+from tests.brokers import free_port
 from tests.service.daemon import Daemon, Place, busy_film, children_of, read_events, wait_until
 
 if TYPE_CHECKING:
@@ -128,3 +129,27 @@ def test_an_enrolment_meanwhile_forgets_no_cooldown(place: Place, start: Start) 
     wait_until(lambda: recognitions() >= before + 4)
     assert alerts(place, "anna", "door") == 1
     daemon.stop()
+
+
+def test_a_lost_camera_that_a_reload_mends_is_told_recovered(place: Place, start: Start) -> None:
+    place.add_camera("yard", f"rtsp://127.0.0.1:{free_port()}/stream", loop=False)
+    daemon = start(place)
+
+    def said(name: str) -> int:
+        events = read_events(place.outbox)
+        return sum(event["type"] == f"edgewarden.system.{name}.v1" for event in events)
+
+    wait_until(lambda: said("camera_lost"))
+    place.edit("rtsp://127.0.0.1", "rtsp://localhost")
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_said("reloaded")
+    daemon.wait(lambda status: any("camera_lost:yard" in reason for reason in status["reasons"]))
+    text = place.site.read_text()
+    source = next(line for line in text.splitlines() if line.startswith("source"))
+    film = busy_film(place.folder / "film.mp4")
+    place.edit(source, f'source = "{film}"')
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: said("camera_recovered"))
+    daemon.wait(lambda status: status["health"] == "ok")
+    daemon.stop()
+    assert (said("camera_lost"), said("camera_recovered")) == (1, 1)
