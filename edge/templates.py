@@ -44,16 +44,30 @@ def _axis(low: int, opt: int, high: int) -> dict[str, int]:
 def _image(
     color: str, mean: float, scale: float, resize: Mapping[str, Any], height: Any, width: Any
 ) -> dict[str, Any]:
+    channels = 1 if color == "GRAY" else 3
     return {
         "name": "input",
         "layout": "NCHW",
         "dtype": "float32",
         "color": color,
-        "mean": [mean] * 3,
-        "scale": [scale] * 3,
+        "mean": [mean] * channels,
+        "scale": [scale] * channels,
         "resize": dict(resize),
-        "shape": [_axis(1, 1, 8), 3, height, width],
+        "shape": [_axis(1, 1, 8), channels, height, width],
     }
+
+
+def _liveness(factor: float) -> dict[str, Any]:
+    return {
+        "role": "liveness",
+        "decoder": {"name": "logits", "activation": "softmax", "positive": "live"},
+        "input": _image("BGR", 0, 1, {"mode": "crop", "factor": factor}, 80, 80),
+        "labels": ["spoof-2d", "live", "spoof-3d"],
+    }
+
+
+def _picture(low: float, high: float) -> list[dict[str, Any]]:
+    return [{"name": "output", "range": [low, high]}]
 
 
 def _aligned(color: str, mean: float, scale: float, points: Any, side: int) -> dict[str, Any]:
@@ -61,6 +75,14 @@ def _aligned(color: str, mean: float, scale: float, points: Any, side: int) -> d
 
 
 _LETTERBOX = {"mode": "letterbox", "pad": 0, "multiple_of": 32}
+_WHOLE = {"mode": "letterbox", "pad": 0, "multiple_of": 1}
+_FREE = (_axis(1, 480, 1088), _axis(1, 640, 1920))
+
+# Plain words for the command line, which does not load the manifest's own.
+ROLES = (
+    *("detector", "recogniser", "landmarks", "liveness", "anonymiser"),
+    *("enhancer", "anomaly", "synthesiser", "behaviour"),
+)
 
 TEMPLATES: dict[str, dict[str, Any]] = {
     # ShiqiYu/libfacedetection.train: BGR 0..255 as it is.
@@ -134,11 +156,66 @@ TEMPLATES: dict[str, dict[str, Any]] = {
             }
         ],
     },
+    # OpenCV's zoo, SFace: RGB 0..255 as it is. No threshold: a benchmark's does not fit a camera.
+    "sface": {
+        "role": "recogniser",
+        "decoder": {"name": "embedding"},
+        "input": _aligned("RGB", 0, 1, _ARCFACE_112, 112),
+    },
     # Open Model Zoo landmarks-regression-retail-0009: BGR 0..255, the face box stretched.
     "landmarks-0009": {
         "role": "landmarks",
         "decoder": {"name": "regression"},
         "input": _image("BGR", 0, 1, {"mode": "crop", "factor": 1.0}, 48, 48),
+    },
+    # minivision-ai/Silent-Face-Anti-Spoofing: BGR 0..255, the face box times the model's factor.
+    "minifasnet-2.7": _liveness(2.7),
+    "minifasnet-4.0": _liveness(4.0),
+    # onnx/tutorials, sub-pixel super-resolution: luma 0..1, three times the size.
+    "subpixel-x3": {
+        "role": "enhancer",
+        "decoder": {"name": "image"},
+        "input": _image("GRAY", 0, 1 / 255, _WHOLE, *_FREE),
+        "outputs": _picture(0, 1),
+    },
+    # The rest are no one model's: what most of their kind are trained on, to be corrected by what
+    # the user says. Generators of every family; tanh gives -1..1.
+    "generator": {
+        "role": "synthesiser",
+        "decoder": {"name": "image"},
+        "latent": {"name": "latent", "dim": 1, "distribution": "normal"},
+        "outputs": _picture(-1, 1),
+    },
+    # One picture to another of the same kind.
+    "image-to-image": {
+        "role": "enhancer",
+        "decoder": {"name": "image"},
+        "input": _image("RGB", 127.5, 1 / 127.5, _WHOLE, *_FREE),
+        "outputs": _picture(-1, 1),
+    },
+    # The picture as an autoencoder remembers it; what differs is odd.
+    "autoencoder": {
+        "role": "anomaly",
+        "decoder": {"name": "image"},
+        "input": _image("RGB", 0, 1 / 255, {"mode": "stretch"}, *_FREE),
+        "outputs": _picture(0, 1),
+    },
+    # A GAN's discriminator kept as a score: one logit, the larger the more like its training data.
+    "discriminator": {
+        "role": "anomaly",
+        "decoder": {"name": "logits", "activation": "sigmoid"},
+        "input": _image("RGB", 127.5, 1 / 127.5, {"mode": "stretch"}, *_FREE),
+        "labels": ["real"],
+    },
+    # Classifiers of single pictures trained with ImageNet's mean and deviation.
+    "frame-classifier": {
+        "role": "behaviour",
+        "decoder": {"name": "logits", "activation": "softmax"},
+        "input": {
+            **_image("RGB", 0, 1, {"mode": "stretch"}, 224, 224),
+            "mean": [123.675, 116.28, 103.53],
+            "scale": [1 / 58.395, 1 / 57.12, 1 / 57.375],
+        },
     },
 }
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli.command import Command, act_on, subcommand
 from edge.cli.console import print_json, table
-from edge.ids import fit_id, require_id
-from edge.templates import TEMPLATES
+from edge.cli.describing import about_from, add_description, template_help, wishes_from
+from edge.templates import ROLES, TEMPLATES
 
 if TYPE_CHECKING:
     from edge.bundle import Bundle
@@ -80,34 +79,26 @@ def _configure_new(parser: ArgumentParser) -> None:
         required=True,
         choices=sorted(TEMPLATES),
         metavar="TEMPLATE",
-        help=f"the family of the model: {', '.join(sorted(TEMPLATES))}",
+        help=template_help(),
     )
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="a new folder")
-    parser.add_argument("--name", help="id of the bundle (default: the folder's name)")
-    parser.add_argument("--version", default="1", help="of the model (default: %(default)s)")
-    parser.add_argument("--license", default="unspecified", help="of the model, SPDX")
-    parser.add_argument("--source", default="", help="where the model is from")
     parser.add_argument(
-        "--size", type=_size, metavar="WxH", help="working size of a model with free axes"
+        "--role",
+        choices=ROLES,
+        metavar="ROLE",
+        help="another role that the template's decoder can have",
     )
-    parser.add_argument(
-        "--labels", default="", metavar="A,B", help="names of the model's classes, in its order"
-    )
+    add_description(parser)
 
 
 def _new(arguments: Namespace) -> int:
     from edge.bundler import BundleRequest, make_bundle
 
-    name = arguments.name
     request = BundleRequest(
         model=arguments.model,
         template=arguments.template,
-        name=require_id(name, "the bundle's name") if name else fit_id(arguments.out.name),
-        version=arguments.version,
-        license=arguments.license,
-        source=arguments.source,
-        size=arguments.size,
-        labels=tuple(label.strip() for label in arguments.labels.split(",") if label.strip()),
+        about=about_from(arguments, arguments.model.name),
+        wishes=wishes_from(arguments),
     )
     bundle = make_bundle(request, arguments.out)
     print(f"{arguments.out}: {bundle.manifest.role} {bundle.manifest.name}, sha256 {bundle.sha256}")
@@ -194,13 +185,6 @@ def _facts(bundle: Bundle) -> list[list[object]]:
         rates = f"FMR {threshold.fmr}, FNMR {threshold.fnmr}"
         rows.append(["threshold", f"{threshold.metric} ≥ {threshold.value:g} ({rates})"])
     return rows
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if match is None:
-        raise ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1280x736, found {text!r}")
-    return int(match[1]), int(match[2])
 
 
 command = Command(

@@ -49,6 +49,7 @@ FLOORS = {
         *("edge.pipeline", "edge.reporter", "edge.replay", "edge.loop", "edge.deployment"),
         *("edge.service", "edge.upkeep", "edge.snapshots", "edge.latency"),
         *("edge.assembly", "edge.bundler", "edge.enrol", "edge.cli.*"),
+        *("edge.fitting", "edge.proving"),
     ),
 }
 ORDER = tuple(FLOORS)

@@ -10,8 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.bundler import BundleRequest, make_bundle
+from edge.bundler import About, BundleRequest, make_bundle
 from edge.config import Site, load_site
+from edge.fitting import Wishes
 
 Bundler = Callable[..., Path]
 SiteOf = Callable[..., Site]
@@ -88,7 +89,12 @@ def bundle_of(tmp_path: Path) -> Bundler:
         template, data = MODELS[name]
         model = tmp_path / f"{name}.onnx"
         model.write_bytes(data)
-        request = BundleRequest(model=model, template=template, name=name, labels=labels)
+        request = BundleRequest(
+            model=model,
+            template=template,
+            about=About(name=name, source="tests"),
+            wishes=Wishes(labels=labels),
+        )
         return make_bundle(request, tmp_path / f"{name}-bundle").path
 
     return make

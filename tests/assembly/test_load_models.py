@@ -14,10 +14,11 @@ import edge.assembly
 import edge.bundle
 from edge.assembly import load_models
 from edge.bundle import write_bundle
-from edge.bundler import BundleRequest, make_bundle
+from edge.bundler import About, BundleRequest, make_bundle
 from edge.config import Site
 from edge.device import DeviceFacts, gather
 from edge.errors import BundleError, EdgewardenError, ModelError, SiteFileError
+from edge.fitting import Wishes
 from edge.golden import pack_golden
 from edge.manifest import build_manifest
 from edge.templates import template
@@ -52,7 +53,9 @@ def test_a_real_person_detector_is_no_face_detector(
     assets: Path, tmp_path: Path, site_of: SiteOf
 ) -> None:
     request = BundleRequest(
-        model=assets / "models" / "yolox_nano.onnx", template="yolox", name="yolox-nano"
+        model=assets / "models" / "yolox_nano.onnx",
+        template="yolox",
+        about=About(name="yolox-nano", source="tests"),
     )
     folder = make_bundle(request, tmp_path / "yolox").path
     assert "models.detector does not look for a face" in str(refusal(site_of(detector=folder)))
@@ -64,8 +67,8 @@ def test_of_a_detector_of_many_things_only_faces_are_faces(tmp_path: Path, site_
         BundleRequest(
             model=three_things(tmp_path / "three.onnx"),
             template="yolox",
-            name="three",
-            labels=("dog", "face", "person"),
+            about=About(name="three", source="tests"),
+            wishes=Wishes(labels=("dog", "face", "person")),
         ),
         tmp_path / "three",
     ).path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -15,11 +15,12 @@ from edge.manifest import (
     MAX_MANIFEST_BYTES,
     AlignResize,
     EmbeddingDecoder,
+    Role,
     YunetDecoder,
     build_manifest,
     parse_manifest,
 )
-from edge.templates import TEMPLATES
+from edge.templates import ROLES, TEMPLATES
 
 if TYPE_CHECKING:
     from tests.bundle.conftest import Change, Values
@@ -67,10 +68,18 @@ def test_to_json_writes_the_contract_example_back() -> None:
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_every_template_makes_a_manifest_that_survives_its_json(name: str, values: Values) -> None:
     del values["golden"], values["thresholds"]
-    manifest = build_manifest({**values, "labels": [], **TEMPLATES[name]})
+    if "input" not in TEMPLATES[name]:
+        del values["input"]
+    manifest = build_manifest({**values, "labels": ["a"], **TEMPLATES[name]})
     again = parse_manifest(manifest.to_json())
     assert again == manifest
     assert again.to_json() == manifest.to_json()
+
+
+def test_there_is_a_template_for_every_role_but_one() -> None:
+    assert get_args(Role) == ROLES
+    roles = {template["role"] for template in TEMPLATES.values()}
+    assert set(ROLES) - roles == {"anonymiser"}  # an enhancer's template does
 
 
 def test_axes_of_nhwc_are_found_by_layout(values: Values) -> None:

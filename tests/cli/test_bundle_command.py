@@ -90,7 +90,8 @@ def test_a_site_that_requires_signatures_runs_only_signed_bundles(
     [
         ("recogniser.onnx", "yunet", "outputs do not fit decoder 'yunet'"),
         ("detector.onnx", "scrfd", "outputs do not fit decoder 'scrfd'"),
-        ("detector.onnx", "reid-0095", "outputs"),
+        ("detector.onnx", "reid-0095", "for pictures of 128 x 128"),
+        ("recogniser.onnx", "reid-0095", "for pictures of 128 x 128"),
         ("none.onnx", "yunet", "cannot read"),
     ],
 )
@@ -162,7 +163,7 @@ def test_a_real_detector_is_no_recogniser(
 ) -> None:
     model = assets / "models" / "yolox_nano.onnx"
     assert new(run, model, "reid-0095", tmp_path / "out") == 2
-    assert "found float32[1, 3549, 85]" in capsys.readouterr().err
+    assert "found images float32[1, 3, 416, 416]" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

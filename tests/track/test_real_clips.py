@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.bundler import BundleRequest, make_bundle
+from edge.bundler import About, BundleRequest, make_bundle
 from edge.media.video import open_video
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from edge.track.bytetrack import ByteTracker, TrackSettings
@@ -24,7 +24,8 @@ COVERED = range(12, 40)
 @pytest.fixture(scope="module")
 def yunet(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Detector]:
     model = assets / "models" / "yunet_n_dynamic.onnx"
-    request = BundleRequest(model=model, template="yunet", name="yunet")
+    about = About(name="yunet", source="tests")
+    request = BundleRequest(model=model, template="yunet", about=about)
     bundle = make_bundle(request, tmp_path_factory.mktemp("bundle") / "yunet")
     with OnnxRuntimeRunner(model.read_bytes()) as runner:
         yield Detector(runner, bundle.manifest, floor=TrackSettings().low_score)

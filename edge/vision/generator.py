@@ -1,0 +1,135 @@
+"""Generators: what they start from, and the pictures that they give.
+
+A latent is drawn from the distribution that the bundle states: ``normal`` is N(0, 1), ``uniform``
+is even over -1..1. A condition is one of the bundle's labels, as an index or one-hot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge.errors import DecoderMismatchError
+from edge.manifest import Condition, Latent, Manifest
+from edge.runner.base import Runner, Signature, Tensor, TensorSpec
+from edge.types import ByteImage
+
+
+class Generator:
+    """Draws pictures from the model behind ``runner``, as its manifest says.
+
+    Raises DecoderMismatchError where the manifest is no generator's.
+    """
+
+    def __init__(self, runner: Runner, manifest: Manifest) -> None:
+        if manifest.latent is None or manifest.outputs[0].range is None:
+            raise DecoderMismatchError(
+                f"bundle {manifest.name} is no generator",
+                expected="a bundle with role synthesiser",
+                found=f"role {manifest.role}",
+            )
+        self._runner = runner
+        self._latent = manifest.latent
+        self._condition = manifest.condition
+        self._output = manifest.outputs[0].name
+        self._range = manifest.outputs[0].range
+
+    def generate(self, count: int, random: np.random.Generator) -> list[ByteImage]:
+        """``count`` pictures, uint8 ``[H, W, 3]`` BGR; conditions take turns.
+
+        Raises InferenceError where the model fails, DecoderMismatchError where it gives no picture.
+        """
+        feeds = draw_feeds(self._latent, self._condition, self._runner.signature, count, random)
+        return to_pictures(self._runner.infer(feeds)[self._output], self._range)
+
+
+def draw_feeds(
+    latent: Latent,
+    condition: Condition | None,
+    signature: Signature,
+    count: int,
+    random: np.random.Generator,
+) -> dict[str, Tensor]:
+    """One batch of ``count`` latents, and conditions that take turns, by tensor name.
+
+    Raises DecoderMismatchError where the model has no such inputs.
+    """
+    feeds = {latent.name: draw_latents(latent, input_of(signature, latent.name), count, random)}
+    if condition is not None:
+        turns = [index % len(condition.labels) for index in range(count)]
+        feeds[condition.name] = encode_conditions(
+            condition, input_of(signature, condition.name), turns
+        )
+    return feeds
+
+
+def draw_latents(
+    latent: Latent, spec: TensorSpec, count: int, random: np.random.Generator
+) -> Tensor:
+    """``count`` latents in the form that the model takes: ``[N, dim]``, ``[N, dim, 1, 1]`` …
+
+    Raises DecoderMismatchError where that form does not hold ``dim`` values.
+    """
+    shape = (latent.dim, *(1 for _ in spec.shape[2:]))
+    fits = len(spec.shape) >= 2 and all(
+        axis in (None, side) for axis, side in zip(spec.shape[1:], shape, strict=True)
+    )
+    if not fits:
+        raise DecoderMismatchError(
+            "the model takes another latent than its manifest says",
+            expected=f"{latent.dim} values in the second axis",
+            found=str(spec),
+        )
+    size = (count, *shape)
+    if latent.distribution == "normal":
+        return random.standard_normal(size).astype(spec.dtype)
+    return random.uniform(-1, 1, size).astype(spec.dtype)
+
+
+def encode_conditions(condition: Condition, spec: TensorSpec, indices: Sequence[int]) -> Tensor:
+    """Labels by index as the model takes them: indices ``[N]`` or ``[N, 1]``, one-hot ``[N, K]``.
+
+    A one-hot row has the further axes of 1 that the model may have.
+    """
+    rows = np.asarray(indices, np.int64)
+    if condition.encoding == "index":
+        return rows.reshape(-1, *(1 for _ in spec.shape[1:])).astype(spec.dtype)
+    hot = np.eye(len(condition.labels))[rows]
+    return hot.reshape(*hot.shape, *(1 for _ in spec.shape[2:])).astype(spec.dtype)
+
+
+def to_pictures(value: Tensor, limits: tuple[float, float], color: str = "RGB") -> list[ByteImage]:
+    """A batch of ``[N, C, H, W]`` or ``[N, H, W, C]``, C of 1 or 3, as uint8 ``[H, W, 3]`` BGR.
+
+    limits: the values of black and white; what lies beyond is cut. color: RGB, the order that
+    generators are trained on, or BGR. Raises DecoderMismatchError for another shape.
+    """
+    array = np.asarray(value, np.float32)
+    if array.ndim == 4 and array.shape[1] in (1, 3):
+        array = np.moveaxis(array, 1, 3)
+    if array.ndim != 4 or array.shape[3] not in (1, 3):
+        raise DecoderMismatchError(
+            "the model's output is no picture",
+            expected="[N, C, H, W] or [N, H, W, C] with 1 or 3 channels",
+            found=f"{value.dtype}{list(value.shape)}",
+        )
+    low, high = limits
+    pixels = np.clip(np.rint((array - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
+    if pixels.shape[3] == 1:
+        pixels = np.repeat(pixels, 3, axis=3)
+    elif color == "RGB":
+        pixels = pixels[..., ::-1]
+    return [np.ascontiguousarray(picture) for picture in pixels]
+
+
+def input_of(signature: Signature, name: str) -> TensorSpec:
+    """The model's input of that name. Raises DecoderMismatchError where there is none."""
+    for spec in signature.inputs:
+        if spec.name == name:
+            return spec
+    raise DecoderMismatchError(
+        f"the model has no input {name!r}",
+        expected=name,
+        found=", ".join(map(str, signature.inputs)) or "no input",
+    )
