@@ -61,3 +61,116 @@ class Matches:
     labels: NDArray[np.int64]
     pictures: Indices
     truths: dict[int, NDArray[np.int64]]
+
+
+def match(found: Sequence[Detections], truth: Sequence[Boxes], *, iou: float = 0.5) -> Matches:
+    """Hold the detections of each picture against what is in it.
+
+    iou: the least overlap of a right detection. Raises ValueError where there is not one truth for
+    each picture.
+    """
+    if len(found) != len(truth):
+        raise ValueError(f"expected the truth of {len(found)} pictures, found {len(truth)}")
+    labels = sorted({int(label) for boxes in truth for label in boxes.labels})
+    truths = {
+        label: np.asarray([_wanted(boxes, label) for boxes in truth], np.int64) for label in labels
+    }
+    states = [_match_picture(one, boxes, iou) for one, boxes in zip(found, truth, strict=True)]
+    pictures = np.repeat(np.arange(len(found)), [len(one) for one in found])
+    if not len(pictures):
+        empty = np.zeros(0)
+        return Matches(empty, empty.astype(bool), empty.astype(np.int64), pictures, truths)
+    state = np.concatenate(states)
+    scores = np.concatenate([one.scores for one in found]).astype(np.float64)
+    kept = np.flatnonzero(state != _IGNORED)
+    order = kept[np.argsort(-scores[kept], kind="stable")]
+    return Matches(
+        scores[order],
+        state[order] == _HIT,
+        np.concatenate([one.labels for one in found])[order],
+        pictures[order],
+        truths,
+    )
+
+
+def average_precision(matches: Matches, pictures: Indices | None = None) -> float:
+    """The average precision, 0..1, mean over the labels that have boxes to be found.
+
+    pictures: only those, with repeats, as a bootstrap draws them; all where None. NaN where they
+    hold nothing to be found.
+    """
+    per_label = []
+    for label, truths in matches.truths.items():
+        weights = (
+            np.ones(len(truths), np.int64)
+            if pictures is None
+            else np.bincount(pictures, minlength=len(truths))
+        )
+        total = int(weights @ truths)
+        if total:
+            rows = matches.labels == label
+            per_label.append(
+                _area(
+                    matches.scores[rows],
+                    matches.hits[rows],
+                    weights[matches.pictures[rows]],
+                    total,
+                )
+            )
+    return float(np.mean(per_label)) if per_label else math.nan
+
+
+def recall_at(matches: Matches, score: float, pictures: Indices | None = None) -> float:
+    """The share of boxes, of all labels, that are found with at least ``score``; NaN of none."""
+    count = len(next(iter(matches.truths.values()), ()))
+    weights = (
+        np.ones(count, np.int64) if pictures is None else np.bincount(pictures, minlength=count)
+    )
+    total = sum(int(weights @ truths) for truths in matches.truths.values())
+    if not total:
+        return math.nan
+    right = matches.hits & (matches.scores >= score)
+    return float(weights[matches.pictures[right]].sum() / total)
+
+
+def _wanted(boxes: Boxes, label: int) -> int:
+    rows = boxes.labels == label
+    if boxes.ignored is not None:
+        rows = rows & ~boxes.ignored
+    return int(rows.sum())
+
+
+def _match_picture(found: Detections, truth: Boxes, iou: float) -> NDArray[np.int64]:
+    """For each detection, in its own order, whether it is a hit, a miss or ignored."""
+    state = np.full(len(found), _MISS)
+    if not len(found) or not len(truth.boxes):
+        return state
+    overlaps = iou_matrix(found.boxes, truth.boxes)
+    overlaps[found.labels[:, None] != truth.labels[None]] = -1
+    ignored = np.zeros(len(truth.boxes), bool) if truth.ignored is None else truth.ignored
+    free = np.ones(len(truth.boxes), bool)
+    for row in np.argsort(-found.scores, kind="stable"):
+        for these, result in ((~ignored, _HIT), (ignored, _IGNORED)):
+            candidates = np.where(these & free, overlaps[row], -1)
+            best = int(candidates.argmax())
+            if candidates[best] >= iou:
+                free[best] = False
+                state[row] = result
+                break
+    return state
+
+
+def _area(
+    scores: NDArray[np.float64],
+    hits: NDArray[np.bool_],
+    weights: NDArray[np.int64],
+    total: int,
+) -> float:
+    """The area under the interpolated curve; detections of equal score enter together."""
+    right = np.cumsum(np.where(hits, weights, 0))
+    given = np.cumsum(weights)
+    drawn = np.append(scores[1:] != scores[:-1], [True] * bool(len(scores))) & (given > 0)
+    recall = np.concatenate([[0.0], right[drawn] / total])
+    precision = right[drawn] / given[drawn]
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.diff(recall) @ best)
