@@ -78,9 +78,13 @@ def open_bundles(paths: ModelPaths) -> dict[str, Bundle]:
 
 
 @contextmanager
-def load_models(site: Site, *, settings: SessionSettings | None = None) -> Iterator[LoadedModels]:
+def load_models(
+    site: Site, *, settings: SessionSettings | None = None, needs_point: bool = True
+) -> Iterator[LoadedModels]:
     """The site's models, verified, loaded, held against their golden outputs and warmed up;
     released at exit.
+
+    needs_point: False where nobody is named, as while a threshold is measured; point is None then.
 
     Raises what ``open_bundles`` raises, BundleError where a bundle cannot do the part of its role,
     ModelError where a model does not load, run or give its golden outputs here, SiteFileError where
@@ -107,7 +111,7 @@ def load_models(site: Site, *, settings: SessionSettings | None = None) -> Itera
             models=_models(bundles, runners),
             bundles=bundles,
             references=references,
-            point=_operating_point(site, bundles),
+            point=_operating_point(site, bundles) if needs_point else None,
         )
 
 

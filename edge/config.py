@@ -118,7 +118,8 @@ def threshold_for(
         "no threshold for the recogniser",
         expected=f"one in the site file, in {path} or in the bundle",
         found="none above 0",
-        remedy="Set threshold under [recognition] in the site file.",
+        remedy="Measure one with: edgewarden calibrate threshold --config SITE VIDEO… "
+        "Or set threshold under [recognition] in the site file.",
     )
 
 

@@ -83,6 +83,11 @@ class ShotBook:
         return len(self._shots)
 
     @property
+    def shots(self) -> tuple[Shot, ...]:
+        """Every shot that is kept, oldest first."""
+        return tuple(sorted(self._shots, key=lambda shot: shot.frame_index))
+
+    @property
     def is_enough(self) -> bool:
         """Whether enough shots agree with each other to say who this is."""
         return len(self._agreeing) >= self._settings.enough

@@ -97,6 +97,11 @@ class FaceSubject:
         """Whether the track has passed from one face to another; only the latter counts."""
         return self._book.has_changed_hands
 
+    @property
+    def shots(self) -> tuple[Shot, ...]:
+        """The embedded views that are kept, oldest first, those that do not agree included."""
+        return self._book.shots
+
     def fused(self) -> tuple[Embedding, float] | None:
         """The fused embedding and its mean quality; None without a usable view."""
         return self._book.fused()

@@ -64,7 +64,8 @@ def test_then_the_first_cosine_of_the_bundle(with_state: WithState) -> None:
 def test_without_any_the_refusal_says_how_to_set_one(
     with_state: WithState, shipped: list[dict[str, object]]
 ) -> None:
-    with pytest.raises(SiteFileError, match=r"Set threshold under \[recognition\]"):
+    remedy = r"edgewarden calibrate threshold .* set threshold under \[recognition\]"
+    with pytest.raises(SiteFileError, match=remedy):
         threshold_for(with_state(""), shipped, SHA)
 
 
