@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -32,6 +33,30 @@ def write_new_file(path: Path, data: bytes, *, mode: int = 0o666) -> None:
         except OSError as exc:
             raise output_error(exc, path) from exc
         undo.pop_all()
+
+
+def replace_file(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Put a file in place of what is there, whole or not at all; its folder is made if need be.
+
+    Raises OutputError or StoreFullError where it cannot be written.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_new_file(temporary, data, mode=mode)
+    try:
+        temporary.replace(path)
+    except OSError as exc:
+        temporary.unlink()
+        raise output_error(exc, path) from exc
+    sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """A folder that may be there already. Raises OutputError or StoreFullError where it cannot."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise output_error(exc, path) from exc
 
 
 def sync_folder(path: Path) -> None:

@@ -18,6 +18,7 @@ The branches say what the caller can do about it::
     │   ├── OutputError                a file cannot be written there
     │   ├── EventError                 this is no event of a known type
     │   ├── MissingExtraError          an optional package is not installed
+    │   ├── GpuError                   no NVIDIA driver, GPU or TensorRT that serves
     │   └── StoreVersionError          the database was written by a newer version
     ├── BundleError                rebuild: the model or its bundle has to be made anew
     │   ├── ManifestError              the manifest is not one
@@ -25,7 +26,8 @@ The branches say what the caller can do about it::
     │   ├── BundleIntegrityError       the folder is not what the manifest lists
     │   ├── SignatureError             unsigned, badly signed, or by an untrusted key
     │   ├── ModelError                 the model does not load, or runs here not at all
-    │   └── DecoderMismatchError       the model's outputs do not fit the decoder
+    │   ├── DecoderMismatchError       the model's outputs do not fit the decoder
+    │   └── EngineError                an engine is not built, or not built for this
     └── FatalError                 give up: only a new process helps
         ├── ClosedError                used before load, or after close
         └── StoreCorruptError          the database is damaged
@@ -122,6 +124,10 @@ class MissingExtraError(UsageError):
     """An optional package that this needs is not installed."""
 
 
+class GpuError(UsageError):
+    """There is no NVIDIA driver, no GPU that it serves, or no TensorRT here."""
+
+
 class StoreVersionError(UsageError):
     """The database was written by a newer version of Edgewarden."""
 
@@ -154,6 +160,10 @@ class ModelError(BundleError):
 
 class DecoderMismatchError(BundleError):
     """The model's inputs or outputs do not fit what its decoder reads."""
+
+
+class EngineError(BundleError):
+    """An engine cannot be built from this model, or was not built for this device."""
 
 
 class FatalError(EdgewardenError):
