@@ -1,76 +1,36 @@
-"""The gate: whether a variant of a model is as good as its reference, and may be trusted with it.
+"""The gate: whether a variant of a model is as good as its reference, and what state that earns.
 
-Both run on the same pictures through ``edge.vision``, the very code of the camera, so that what is
-compared is what the camera would see. Every figure that decides has a bootstrap bound on the side
-that decides; where the bounds lie on both sides of the tolerance nothing is claimed.
+Both run on the same samples, detectors and recognisers through ``edge.vision``, so that what is
+compared is what the camera would see. Every figure that decides has one-sided 95 % bootstrap
+bounds; where they lie on both sides of the tolerance nothing is claimed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from calibration.detection import Boxes
 from edge.manifest import Manifest
-from edge.runner.base import Runner, Tensor
-from edge.types import ByteImage
+from edge.runner.base import Runner
+from export.judgement import Bound, Judgement
+from export.measures import MEASURES, Samples, Study
+from export.speed import Latency
 
+__all__ = ["Bound", "Decision", "Gate", "Judgement", "Samples", "decide", "judge"]
 
-class Samples(Protocol):
-    """What a variant is judged on; a CalibrationSet is one. Iterated anew for every model."""
-
-    def pictures(self) -> Iterator[ByteImage]:
-        """Pictures, uint8 BGR: aligned or cropped for models of faces, whole for detectors."""
-
-    def feeds(self) -> Iterator[dict[str, Tensor]]:
-        """One batch of 1 each; used for generators, which take no pictures."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """One figure against its tolerance.
-
-    value: as measured. low, high: one-sided 95 % bounds; NaN where the data give none.
-    least: the figure has to be at least, otherwise at most, ``tolerance``.
-    needed: roughly how many samples it would take to decide; None where it is decided or nobody
-    can say.
-    """
-
-    name: str
-    value: float
-    low: float
-    high: float
-    tolerance: float
-    least: bool
-    passed: bool | None
-    needed: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """Whether a variant agrees with its reference well enough.
-
-    passed: None where the data cannot resolve the tolerance. kind: ``accuracy`` where it was
-    measured against what is known of the pictures, else ``agreement`` with the reference.
-    figures: everything measured, by name. bounds: those that decide. text: one line for people.
-    samples, groups: how many there were, and how many independent ones among them.
-    """
-
-    passed: bool | None
-    kind: Literal["accuracy", "agreement"]
-    figures: Mapping[str, float]
-    bounds: tuple[Bound, ...]
-    text: str
-    samples: int
-    groups: int
+State = Literal["accepted", "candidate", "refused"]
 
 
 class Gate:
     """Judges variants of one model on one set of samples; the reference runs once, here.
 
-    groups: to which clip or track each sample belongs. truth: what is in each picture, for
-    detectors.
+    groups: to which clip or track each sample belongs, for frames of one clip are not independent.
+    truth: what is in each picture, for detectors. seed: of the bootstrap.
+
+    Raises what running the reference raises, ValueError where groups or truth are of another number
+    than the samples, UsageError where there are no samples.
     """
 
     def __init__(
@@ -82,8 +42,53 @@ class Gate:
         groups: Sequence[Hashable] | None = None,
         truth: Sequence[Boxes] | None = None,
         seed: int = 0,
-    ) -> None: ...
+    ) -> None:
+        study = Study(samples=samples, groups=groups, truth=truth, seed=seed)
+        self._measure = MEASURES[manifest.role](manifest, reference, study)
 
     def judge(self, variant: Runner) -> Judgement:
-        """How the variant does on the samples."""
-        raise NotImplementedError
+        """How the variant does. Raises what running it raises."""
+        return self._measure.judge(variant)
+
+
+def judge(
+    manifest: Manifest,
+    reference: Runner,
+    variant: Runner,
+    samples: Samples,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    truth: Sequence[Boxes] | None = None,
+    seed: int = 0,
+) -> Judgement:
+    """One variant against its reference; ``Gate`` for several."""
+    gate = Gate(manifest, reference, samples, groups=groups, truth=truth, seed=seed)
+    return gate.judge(variant)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A variant's state in the manifest, and the reason where it is refused."""
+
+    state: State
+    reason: str | None = None
+
+
+def decide(
+    judgement: Judgement, speed: Latency | None, *, runner: Literal["onnxruntime", "tensorrt"]
+) -> Decision:
+    """The state that accuracy and speed earn.
+
+    speed: against FP32 on this CPU, for a variant that ONNX Runtime runs; TensorRT's are measured
+    on their target and stay candidates. Raises ValueError where a variant that runs here passed
+    and has no speed.
+    """
+    if judgement.passed is not True:
+        return Decision("refused", judgement.text)
+    if runner == "tensorrt":
+        return Decision("candidate")
+    if speed is None:
+        raise ValueError("expected the speed of a variant that runs on this CPU")
+    if speed.ratio < 1:
+        return Decision("refused", f"slower: {speed.ratio:.2f}× the speed of fp32 on this CPU")
+    return Decision("accepted")

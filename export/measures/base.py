@@ -1,0 +1,164 @@
+"""What all measures share: samples, which of them belong together, and bounds with their tails."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.bootstrap import Indices, Interval, bootstrap, group_members
+from calibration.detection import Boxes
+from calibration.rates import binomial_bounds, trials_needed
+from edge.errors import BundleError, InferenceError, UsageError
+from edge.manifest import Manifest
+from edge.runner.base import Runner, Tensor
+from edge.types import ByteImage
+from export.judgement import Bound, Judgement, bound_of, judgement_of
+
+Values = NDArray[np.float64]
+Item = TypeVar("Item")
+# Two-sided 90 %: each end alone holds with 95 %.
+_CONFIDENCE = 0.9
+# The share of samples that may lie beyond a tail's tolerance.
+TAIL = 0.01
+
+
+class Samples(Protocol):
+    """What a variant is judged on; a CalibrationSet is one. Gone through anew for every model."""
+
+    def pictures(self) -> Iterator[ByteImage]:
+        """Pictures, uint8 ``[H, W, 3]`` BGR: aligned crops for a recogniser, whole for a
+        detector.
+        """
+
+    def feeds(self) -> Iterator[dict[str, Tensor]]:
+        """One batch of 1 each, by tensor name, for all other roles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """The samples, which of them belong together, and what is known of their pictures."""
+
+    samples: Samples
+    groups: Sequence[Hashable] | None = None
+    truth: Sequence[Boxes] | None = None
+    seed: int = 0
+
+    def interval(self, statistic: Callable[[Indices], float], count: int) -> Interval:
+        """The bootstrap interval of a statistic of ``count`` samples."""
+        return bootstrap(
+            statistic, count, groups=self.groups, confidence=_CONFIDENCE, seed=self.seed
+        )
+
+    def mean(self, name: str, values: Values, tolerance: float, *, least: bool = True) -> Bound:
+        """The bound of a mean."""
+        interval = self.interval(lambda drawn: float(values[drawn].mean()), len(values))
+        return bound_of(name, interval, tolerance=tolerance, samples=len(values), least=least)
+
+    def tail(self, name: str, values: Values, tolerance: float, *, least: bool = True) -> Bound:
+        """The bound of the 1st percentile, or of the 99th where ``least`` is False.
+
+        A bootstrap never draws anything worse than what it has. A sample of less than 299 misses
+        the worst hundredth altogether more often than once in twenty times; its bound is then
+        Cantelli's, mean less √99 standard deviations, which holds for every distribution.
+        """
+        sign = 1.0 if least else -1.0
+        signed = sign * values
+        interval = self.interval(lambda drawn: _percentile(signed[drawn]), len(values))
+        enough = trials_needed(TAIL)
+        if len(values) < enough:
+            worst = self.interval(lambda drawn: _cantelli(signed[drawn]), len(values)).low
+            interval = replace(interval, low=min(interval.low, worst))
+        if not least:
+            interval = replace(
+                interval, value=-interval.value, low=-interval.high, high=-interval.low
+            )
+        bound = bound_of(name, interval, tolerance=tolerance, samples=len(values), least=least)
+        return replace(bound, needed=enough) if len(values) < enough and bound.needed else bound
+
+    def share(
+        self,
+        name: str,
+        statistic: Callable[[Indices], float],
+        tolerance: float,
+        *,
+        count: int,
+        trials: float,
+    ) -> Bound:
+        """The bound of a share of ``trials``, which has to be at least ``tolerance``.
+
+        Where all or nearly all is right the bootstrap sees no spread; the bound is then that of
+        the binomial distribution, 1 − 3/n for none wrong.
+        """
+        interval = self.interval(statistic, count)
+        if trials and not math.isnan(interval.value):
+            wrong = binomial_bounds(max(0.0, 1 - interval.value) * trials, trials)[1]
+            interval = replace(interval, low=min(interval.low, 1 - wrong))
+        bound = bound_of(name, interval, tolerance=tolerance, samples=count)
+        if bound.needed is None or not trials:
+            return bound
+        least = math.ceil(trials_needed(1 - tolerance) * count / trials)
+        return replace(bound, needed=max(bound.needed, least))
+
+
+class Measure(ABC):
+    """Compares variants with a reference that has run already."""
+
+    kind: Literal["accuracy", "agreement"] = "agreement"
+
+    def __init__(self, manifest: Manifest, reference: Runner, study: Study) -> None:
+        self.manifest = manifest
+        self.study = study
+        self.count = self._keep(reference)
+        if not self.count:
+            raise UsageError(
+                "there is nothing to judge a variant on",
+                expected="at least one usable sample",
+                found="none",
+                remedy="Name pictures of what the model is to see.",
+            )
+        self.groups = len(group_members(self.count, study.groups))
+
+    @abstractmethod
+    def _keep(self, reference: Runner) -> int:
+        """Run the reference and keep what comparing needs; the number of samples."""
+
+    @abstractmethod
+    def _compare(self, variant: Runner) -> tuple[Mapping[str, float], Sequence[Bound]]:
+        """Everything measured by name, and the bounds that decide."""
+
+    def judge(self, variant: Runner) -> Judgement:
+        """How the variant does; one that cannot be run or read has failed, and the text says so."""
+        try:
+            figures, bounds = self._compare(variant)
+        except (BundleError, InferenceError) as exc:
+            return Judgement(
+                passed=False,
+                kind=self.kind,
+                figures={},
+                bounds=(),
+                text=str(exc),
+                samples=self.count,
+                groups=self.groups,
+            )
+        return judgement_of(bounds, figures, kind=self.kind, samples=self.count, groups=self.groups)
+
+
+def batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    """The items, up to ``size`` at a time."""
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _percentile(values: Values) -> float:
+    return float(np.quantile(values, TAIL, method="inverted_cdf"))
+
+
+def _cantelli(values: Values) -> float:
+    return float(values.mean() - math.sqrt(1 / TAIL - 1) * values.std())
