@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from calibration.pairs import Comparisons, genuine_halves, impostors_seen
+from calibration.threshold import Threshold, choose_threshold
 from edge.capture.file import FileSource
+from edge.enrol import require_recogniser
 from edge.gallery.shots import Shot, ShotSettings, agreeing, fuse
 from edge.geometry import iou_matrix
 from edge.pipeline import Followed, Models, Pipeline, PipelineSettings, Scene
@@ -54,10 +56,9 @@ def film(models: Models, path: Path, *, watch: Callable[[Frame], None] | None = 
     """Follow the faces of a video as the camera does, looking at every frame.
 
     watch: is shown every frame. Raises MediaError where it cannot be opened, StreamBrokenError
-    where it breaks off, InferenceError where a model fails. models: with a recogniser.
+    where it breaks off, InferenceError where a model fails, UsageError without a recogniser.
     """
-    recogniser = models.recogniser
-    assert recogniser is not None  # load_recogniser_models has seen to it
+    recogniser = require_recogniser(models)
     pipeline = Pipeline(models, settings=PipelineSettings(look_every=1))
     together: Counter[tuple[int, int]] = Counter()
     ended: list[Followed] = []
@@ -229,3 +230,19 @@ def _fused(shots: Sequence[Shot], level: float) -> FloatArray | None:
     """The views that agree, as one vector; None where they are too few to name anybody."""
     group = agreeing(shots, level)
     return fuse(group)[0].vector if len(group) >= _SHOTS.enough else None
+
+
+def calibrate_tracks(evidence: TrackEvidence, *, wanted: float, source: str) -> Threshold:
+    """The threshold for a wanted false match rate, from a site's own footage.
+
+    Which views of a track are fused depends on the threshold; so it is chosen over all views first
+    and then over those that agree at what was chosen. Raises what ``choose_threshold`` raises.
+    """
+    level, chosen = 0.0, None
+    for _ in range(2):
+        chosen = choose_threshold(
+            evidence.impostors(level), evidence.genuine(level), wanted=wanted, source=source
+        )
+        level = chosen.value
+    assert chosen is not None
+    return chosen

@@ -27,7 +27,7 @@ from edge.gallery.matcher import Gallery
 from edge.gallery.shots import ShotSettings
 from edge.gallery.subject import RecognitionSettings
 from edge.media import is_image, read_image
-from edge.pipeline import Followed, Pipeline, PipelineSettings, Scene
+from edge.pipeline import Followed, Models, Pipeline, PipelineSettings, Scene
 from edge.store.base import Consent, Enrolled, GalleryStore, Person
 from edge.types import FaceQuality, FloatArray, Frame, OperatingPoint
 from edge.vision.quality import face_quality
@@ -54,6 +54,16 @@ class _Seen:
     frames: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Finds:
+    """The faces of one image or video that are good enough. best: the quality of the best face of
+    an image, or of the best view of a video, that is not. size: width and height, pixels."""
+
+    candidates: list[Candidate]
+    best: FaceQuality | None
+    size: tuple[int, int]
+
+
 class Enroller:
     """Turns pictures into templates with the site's own models.
 
@@ -68,13 +78,13 @@ class Enroller:
                 found="none",
             )
         self._models = loaded.models
-        self._recogniser: Recogniser = loaded.models.recogniser
+        self._space = loaded.models.recogniser.space
         self._point: OperatingPoint = loaded.point
 
     @property
     def space(self) -> str:
         """The embedding space of the templates."""
-        return self._recogniser.space
+        return self._space
 
     def face_in(
         self,
@@ -90,12 +100,16 @@ class Enroller:
         there are several; MediaError where the file cannot be opened; StreamBrokenError where it
         breaks off.
         """
-        found, best, size = self._in_image(path) if is_image(path) else self._in_video(path, watch)
-        if not found:
-            raise _nothing_usable(path, best)
+        found = (
+            faces_in_image(self._models, path, shots=_SHOTS)
+            if is_image(path)
+            else faces_in_video(self._models, path, shots=_SHOTS, point=self._point, watch=watch)
+        )
+        if not found.candidates:
+            raise _nothing_usable(path, found.best)
         if at is not None and max(at) > 1:
-            at = (at[0] / size[0], at[1] / size[1])
-        whole = join_same_person(found, self._point.threshold)
+            at = (at[0] / found.size[0], at[1] / found.size[1])
+        whole = join_same_person(found.candidates, self._point.threshold)
         return choose(whole, source=str(path), at=at)
 
     def enrol(
@@ -129,56 +143,85 @@ class Enroller:
             store.add_person(person, templates)
         return Enrolment(person=person.id, added=not known, faces=templates)
 
-    def _in_image(self, path: Path) -> tuple[list[Candidate], FaceQuality | None, tuple[int, int]]:
-        picture = read_image(path)
-        size = (picture.shape[1], picture.shape[0])
-        faces = self._models.detector.detect([picture])[0]
-        faces = faces[faces.scores >= self._models.detector.score]
-        if faces.landmarks is None and self._models.landmarks is not None:
-            faces = self._models.landmarks.add(picture, faces)
-        found: list[Candidate] = []
-        best: FaceQuality | None = None
-        if faces.landmarks is None:
-            return found, best, size
-        for box, landmarks, score in zip(faces.boxes, faces.landmarks, faces.scores, strict=True):
-            try:
-                crop = self._recogniser.align(picture, landmarks)
-            except ValueError:  # landmarks in one place: nothing to align
-                continue
-            quality = face_quality(crop, box, landmarks, float(score))
-            if quality.score < _SHOTS.min_quality or quality.face_px < _SHOTS.min_face_px:
-                best = quality if best is None or quality.score > best.score else best
-                continue
-            (embedding,) = self._recogniser.embed_usable([crop])
-            if embedding is None:
-                raise _nothing_made_of(path)
-            found.append(Candidate(embedding, quality.score, _fractions(box, size)[None], (0,)))
-        return found, best, size
 
-    def _in_video(
-        self, path: Path, watch: Callable[[Frame], None] | None
-    ) -> tuple[list[Candidate], FaceQuality | None, tuple[int, int]]:
-        settings = PipelineSettings(look_every=1, recognition=RecognitionSettings(shots=_SHOTS))
-        pipeline = Pipeline(
-            self._models, gallery=Gallery((), self.space), point=self._point, settings=settings
+def faces_in_image(models: Models, path: Path, *, shots: ShotSettings) -> Finds:
+    """The faces of an image that reach the limits of ``shots``. models: with a recogniser.
+
+    Raises MediaError where it cannot be opened, EnrolmentError where the recogniser makes nothing
+    of a face.
+    """
+    recogniser = require_recogniser(models)
+    picture = read_image(path)
+    size = (picture.shape[1], picture.shape[0])
+    faces = models.detector.detect([picture])[0]
+    faces = faces[faces.scores >= models.detector.score]
+    if faces.landmarks is None and models.landmarks is not None:
+        faces = models.landmarks.add(picture, faces)
+    found: list[Candidate] = []
+    best: FaceQuality | None = None
+    if faces.landmarks is None:
+        return Finds(found, best, size)
+    for box, landmarks, score in zip(faces.boxes, faces.landmarks, faces.scores, strict=True):
+        try:
+            crop = recogniser.align(picture, landmarks)
+        except ValueError:  # landmarks in one place: nothing to align
+            continue
+        quality = face_quality(crop, box, landmarks, float(score))
+        if quality.score < shots.min_quality or quality.face_px < shots.min_face_px:
+            best = quality if best is None or quality.score > best.score else best
+            continue
+        (embedding,) = recogniser.embed_usable([crop])
+        if embedding is None:
+            raise _nothing_made_of(path)
+        found.append(Candidate(embedding, quality.score, _fractions(box, size)[None], (0,)))
+    return Finds(found, best, size)
+
+
+def faces_in_video(
+    models: Models,
+    path: Path,
+    *,
+    shots: ShotSettings,
+    point: OperatingPoint | None = None,
+    watch: Callable[[Frame], None] | None = None,
+) -> Finds:
+    """The faces of a video, each followed through it and fused. models: with a recogniser.
+
+    point: from which similarity on two views of a track count as one face; None fuses all that are
+    not opposites. watch: is shown every frame. Raises MediaError where the video cannot be opened,
+    StreamBrokenError where it breaks off.
+    """
+    settings = PipelineSettings(look_every=1, recognition=RecognitionSettings(shots=shots))
+    gallery = None if point is None else Gallery((), require_recogniser(models).space)
+    pipeline = Pipeline(models, gallery=gallery, point=point, settings=settings)
+    seen: dict[int, _Seen] = defaultdict(_Seen)
+    ended: list[Followed] = []
+    last: Frame | None = None
+    with FileSource(path, camera="enrol", start=0.0) as source:
+        for frame in source:
+            last = frame
+            for scene in pipeline.step([frame]):
+                _note(scene, seen)
+                ended += scene.ended
+            if watch is not None:
+                watch(frame)
+    assert last is not None  # a source without frames does not open
+    ended += pipeline.end(last).ended
+    candidates = [_candidate(followed, seen[followed.track.id]) for followed in ended]
+    poor = [f.subject.best_rejected for f in ended if f.subject is not None]
+    best = max((q for q in poor if q is not None), key=lambda q: q.score, default=None)
+    return Finds([c for c in candidates if c is not None], best, last.size)
+
+
+def require_recogniser(models: Models) -> Recogniser:
+    """The recogniser among these models. Raises UsageError where there is none."""
+    if models.recogniser is None:
+        raise UsageError(
+            "comparing faces needs a recogniser",
+            expected="models.recogniser in the site file",
+            found="none",
         )
-        seen: dict[int, _Seen] = defaultdict(_Seen)
-        ended: list[Followed] = []
-        last: Frame | None = None
-        with FileSource(path, camera="enrol", start=0.0) as source:
-            for frame in source:
-                last = frame
-                for scene in pipeline.step([frame]):
-                    _note(scene, seen)
-                    ended += scene.ended
-                if watch is not None:
-                    watch(frame)
-        assert last is not None  # a source without frames does not open
-        ended += pipeline.end(last).ended
-        candidates = [_candidate(followed, seen[followed.track.id]) for followed in ended]
-        poor = [f.subject.best_rejected for f in ended if f.subject is not None]
-        best = max((q for q in poor if q is not None), key=lambda q: q.score, default=None)
-        return [c for c in candidates if c is not None], best, last.size
+    return models.recogniser
 
 
 def _note(scene: Scene, seen: dict[int, _Seen]) -> None:

@@ -19,7 +19,10 @@ _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 
 # Packages that a plain install may lack, and the extra that brings them.
-_EXTRAS = {"cv2": "cpu", "pycuda": "jetson", "onnx": "export", "sympy": "export", "torch": "train"}
+_EXTRAS = {"cv2": "cpu", "pycuda": "jetson"} | {
+    **dict.fromkeys(("onnx", "onnxslim", "scipy", "skimage", "sklearn", "sympy"), "export"),
+    **dict.fromkeys(("keras", "onnxscript", "torch"), "train"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
