@@ -8,7 +8,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event, Thread
@@ -101,6 +103,51 @@ def test_one_connection_may_ask_more_than_once_and_in_pieces(path: Path) -> None
         assert json.loads(answers.readline())["result"] == {"command": "echo"}
         client.sendall(b'and": "echo", "a": 1}\n')
         assert json.loads(answers.readline())["result"]["a"] == 1
+
+
+def test_what_takes_long_is_answered_when_it_is_done_and_keeps_nobody_waiting(path: Path) -> None:
+    slow: list[Future[object]] = [Future(), Future()]
+    handlers = {**HANDLERS, "slow": lambda request: slow[int(str(request["n"]))]}
+    with (
+        ControlServer(path, handlers=handlers, client_s=0.1),
+        connect(path) as first,
+        connect(path) as second,
+        first.makefile("rb") as told_first,
+        second.makefile("rb") as told_second,
+    ):
+        first.sendall(b'{"command": "slow", "n": 0}\n{"command": "echo"}\n')
+        second.sendall(b'{"command": "slow", "n": 1}\n')
+        for _ in range(4):  # longer than one may ask for nothing
+            time.sleep(0.05)
+            assert ask(path, "status")
+        slow[1].set_exception(UsageError("not so", remedy="Otherwise."))
+        assert json.loads(told_second.readline()) == {
+            "ok": False,
+            "error": "not so. Otherwise.",
+            "exit_code": 2,
+        }
+        slow[0].set_result("done")
+        assert json.loads(told_first.readline())["result"] == "done"
+        assert json.loads(told_first.readline())["result"] == {"command": "echo"}
+
+
+def test_what_takes_too_long_is_said_to_go_on(path: Path) -> None:
+    never: Future[object] = Future()
+    handlers = {**HANDLERS, "slow": lambda request: never}
+    with ControlServer(path, handlers=handlers, answer_s=0.1):
+        with pytest.raises(TransientError, match="it takes longer, and goes on"):
+            ask(path, "slow")
+        assert ask(path, "status")
+
+
+def test_who_waits_may_leave(path: Path) -> None:
+    slow: Future[object] = Future()
+    with ControlServer(path, handlers={**HANDLERS, "slow": lambda request: slow}):
+        with connect(path) as client:
+            client.sendall(b'{"command": "slow"}\n')
+            assert ask(path, "status")
+        slow.set_result("for nobody")
+        assert ask(path, "status")
 
 
 @pytest.mark.usefixtures("server")
