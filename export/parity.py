@@ -8,14 +8,16 @@ and neither is asked for more than float32 holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edge.errors import ModelError
-from edge.runner.base import Runner, Tensor
-from edge.runner.golden import compare
+from edge.manifest import Manifest
+from edge.runner.base import Runner, Signature, Tensor
+from edge.runner.golden import compare, make_inputs
+from edge.vision.generator import draw_feeds
 
 PARITY_TOLERANCE = 1e-4
 _LEAST_SCALE = 1e-6
@@ -98,6 +100,24 @@ def compare_source(
     )
     _require(parity, tolerance)
     return parity
+
+
+def fresh_batches(
+    manifest: Manifest, signature: Signature, *, sizes: Sequence[int] = (1, 2, 5), seed: int = 23
+) -> Iterator[dict[str, Tensor]]:
+    """Random batches of several sizes to compare on, as far as the manifest allows them."""
+    random = np.random.default_rng(seed)
+    for size in sizes:
+        if manifest.latent is not None:
+            yield draw_feeds(manifest.latent, manifest.condition, signature, size, random)
+        elif manifest.input is not None and size <= manifest.input.batch.max:
+            made = [
+                make_inputs(manifest.input, seed=int(random.integers(2**31))) for _ in range(size)
+            ]
+            yield {
+                name: np.concatenate([one[name][:1] for one in made])
+                for name in manifest.input_names
+            }
 
 
 def golden_tolerance(
