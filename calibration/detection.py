@@ -169,7 +169,8 @@ def _area(
     """The area under the interpolated curve; detections of equal score enter together."""
     right = np.cumsum(np.where(hits, weights, 0))
     given = np.cumsum(weights)
-    drawn = np.append(scores[1:] != scores[:-1], [True] * bool(len(scores))) & (given > 0)
+    last = np.diff(scores, append=-np.inf) != 0
+    drawn = last & (given > 0)
     recall = np.concatenate([[0.0], right[drawn] / total])
     precision = right[drawn] / given[drawn]
     best = np.maximum.accumulate(precision[::-1])[::-1]
