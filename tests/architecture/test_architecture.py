@@ -33,6 +33,7 @@ FLOORS = {
         *("edge.manifest", "edge.manifest_model", "edge.manifest_parts", "edge.templates"),
         *("edge.bundle", "edge.bundle_folder", "edge.choice", "edge.golden"),
         *("edge.signature", "edge.onnx_file", "edge.device", "edge.durable"),
+        *("edge.cuda", "edge.engines"),
     ),
     "seams": (
         *("edge.runner", "edge.runner.base"),
