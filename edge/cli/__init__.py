@@ -12,17 +12,11 @@ from collections.abc import Sequence
 from types import FrameType
 
 from edge import __version__
-from edge.cli.command import Command, SubParsers, registered
-from edge.errors import EdgewardenError, MissingExtraError
+from edge.cli.command import Command, add_commands, missing_extra
+from edge.errors import EdgewardenError
 
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
-
-# Packages that a plain install may lack, and the extra that brings them.
-_EXTRAS = {"cv2": "cpu", "pycuda": "jetson"} | {
-    **dict.fromkeys(("onnx", "onnxslim", "scipy", "skimage", "sklearn", "sympy"), "export"),
-    **dict.fromkeys(("keras", "onnxscript", "torch"), "train"),
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,9 +56,10 @@ def _run(command: Command, namespace: argparse.Namespace) -> int:
     try:
         return command.run(namespace)
     except ImportError as exc:
-        if _package(exc) not in _EXTRAS:
+        error = missing_extra("this command", exc)
+        if error is None:
             raise
-        raise _missing("this command", exc) from exc
+        raise error from exc
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,53 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=["debug", "info", "warning", "error"],
         help="how much to say on standard error (default: %(default)s)",
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, entry in registered().items():
-        try:
-            command: Command = entry.load()
-        except ImportError as exc:
-            _add_unavailable(commands, name, exc)
-            continue
-        sub = commands.add_parser(
-            name,
-            help=command.summary,
-            description=command.summary,
-            epilog=f"example:\n{command.example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.configure(sub)
-        sub.set_defaults(command=command)
+    add_commands(parser.add_subparsers(metavar="COMMAND", required=True))
     return parser
-
-
-def _add_unavailable(commands: SubParsers, name: str, exc: ImportError) -> None:
-    """A command whose module does not import takes any arguments and says what it lacks."""
-    error = _missing(name, exc)
-
-    def run(namespace: argparse.Namespace) -> int:
-        raise error from exc
-
-    summary = f"not available: {_package(exc) or exc} is not installed"
-    # No word begins with NUL, so options count as plain arguments.
-    sub = commands.add_parser(name, help=summary, prefix_chars="\0", add_help=False)
-    sub.add_argument("rest", nargs="*")
-    sub.set_defaults(
-        command=Command(summary=summary, example="", configure=lambda parser: None, run=run)
-    )
-
-
-def _missing(what: str, exc: ImportError) -> MissingExtraError:
-    package = _package(exc)
-    extra = _EXTRAS.get(package)
-    return MissingExtraError(
-        f"{what} needs {package or 'a package'}, which does not import",
-        found=str(exc),
-        remedy=f"Run: pip install 'edgewarden[{extra}]'" if extra else "Install it.",
-    )
-
-
-def _package(exc: ImportError) -> str:
-    return (exc.name or "").partition(".")[0]
 
 
 def _configure_logging(level: str) -> None:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.cli.command import Command, act_on, subcommand
+from edge.cli.command import Command, act_on, registered_actions, subcommand
 from edge.cli.console import print_json, table
 from edge.cli.describing import about_from, add_description, template_help, wishes_from
 from edge.templates import ROLES, TEMPLATES
@@ -66,6 +66,7 @@ def _configure(parser: ArgumentParser) -> None:
     sign.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE")
     sign.add_argument("--key", type=Path, required=True, metavar="KEY", help="the private key")
     sign.add_argument("--replace", action="store_true", help="replace a signature that is there")
+    registered_actions(kinds, "edgewarden.bundle")
 
 
 def _configure_new(parser: ArgumentParser) -> None:

@@ -11,10 +11,18 @@ from argparse import (
 )
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import TypeAlias
 
+from edge.errors import MissingExtraError
+
 GROUP = "edgewarden.commands"
+
+# Packages that a plain install may lack, and the extra that brings them.
+_EXTRAS = {"cv2": "cpu", "pycuda": "jetson"} | {
+    **dict.fromkeys(("onnx", "onnxslim", "scipy", "skimage", "sklearn", "sympy"), "export"),
+    **dict.fromkeys(("keras", "onnxscript", "torch"), "train"),
+}
 
 SubParsers: TypeAlias = "_SubParsersAction[ArgumentParser]"
 
@@ -34,9 +42,42 @@ class Command:
     run: Callable[[Namespace], int]
 
 
-def registered() -> dict[str, EntryPoint]:
-    """Every command of every installed package, by name."""
-    return {entry.name: entry for entry in sorted(entry_points(group=GROUP))}
+def add_commands(kinds: SubParsers) -> None:
+    """Every command of every installed package; ``command`` holds the one that was chosen."""
+    for name, found in _registered(GROUP).items():
+        if isinstance(found, ImportError):
+            command = _add_unavailable(kinds, name, found)
+            kinds.choices[name].set_defaults(command=command)
+            continue
+        parser = kinds.add_parser(
+            name,
+            help=found.summary,
+            description=found.summary,
+            epilog=f"example:\n{found.example}",
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+        found.configure(parser)
+        parser.set_defaults(command=found)
+
+
+def registered_actions(kinds: SubParsers, group: str) -> None:
+    """Add the actions that installed packages register for one command, as entry points.
+
+    group is ``edgewarden.<command>``; each entry point names a ``Command``.
+    """
+    for name, found in _registered(group).items():
+        if isinstance(found, ImportError):
+            command = _add_unavailable(kinds, name, found)
+            kinds.choices[name].set_defaults(act=command.run)
+            continue
+        example = found.example.strip()
+        found.configure(subcommand(kinds, name, found.run, found.summary, example=example))
+
+
+def missing_extra(what: str, exc: ImportError) -> MissingExtraError | None:
+    """The error that says which extra ``what`` needs; None where the package is of no extra."""
+    extra = _EXTRAS.get(_package(exc))
+    return _missing(what, exc) if extra else None
 
 
 def subcommand(
@@ -58,6 +99,45 @@ def act_on(arguments: Namespace) -> int:
     """Run the action that was chosen; the ``run`` of every command with actions."""
     act: Callable[[Namespace], int] = arguments.act
     return act(arguments)
+
+
+def _registered(group: str) -> dict[str, Command | ImportError]:
+    """What is registered, by name; why not, where the module does not import."""
+    found: dict[str, Command | ImportError] = {}
+    for entry in sorted(entry_points(group=group)):
+        try:
+            found[entry.name] = entry.load()
+        except ImportError as exc:
+            found[entry.name] = exc
+    return found
+
+
+def _add_unavailable(kinds: SubParsers, name: str, exc: ImportError) -> Command:
+    """A command whose module does not import takes any arguments and says what it lacks."""
+    error = _missing(name, exc)
+
+    def run(namespace: Namespace) -> int:
+        raise error from exc
+
+    summary = f"not available: {_package(exc) or exc} is not installed"
+    # No word begins with NUL, so options count as plain arguments.
+    parser = kinds.add_parser(name, help=summary, prefix_chars="\0", add_help=False)
+    parser.add_argument("rest", nargs="*")
+    return Command(summary=summary, example="", configure=lambda parser: None, run=run)
+
+
+def _missing(what: str, exc: ImportError) -> MissingExtraError:
+    package = _package(exc)
+    extra = _EXTRAS.get(package)
+    return MissingExtraError(
+        f"{what} needs {package or 'a package'}, which does not import",
+        found=str(exc),
+        remedy=f"Run: pip install 'edgewarden[{extra}]'" if extra else "Install it.",
+    )
+
+
+def _package(exc: ImportError) -> str:
+    return (exc.name or "").partition(".")[0]
 
 
 def positive(text: str) -> int:
