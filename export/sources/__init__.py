@@ -1,0 +1,1 @@
+"""Trained models as their frameworks save them, turned into ONNX that can be held against them."""
