@@ -34,18 +34,29 @@ _FEWEST_DRAWN, _MOST_DRAWN = 4, 16
 
 
 def golden_feeds(
-    part: Input | Latent, condition: Condition | None, signature: Signature
+    part: Input | Latent,
+    condition: Condition | None,
+    signature: Signature,
+    *,
+    seed: int = _SEED,
 ) -> dict[str, Tensor]:
-    """One batch to record golden outputs with, by tensor name; always the same for one model.
+    """One batch to record golden outputs with, by tensor name; the same for the same seed.
 
     Of a generator with a free batch: a few latents, so that pictures that are all alike show, and
     every condition where they are no more than 16.
     """
     if isinstance(part, Input):
-        return make_inputs(part, seed=_SEED)
+        return make_inputs(part, seed=seed)
     wanted = 1 if condition is None else min(len(condition.labels), _MOST_DRAWN)
     batch = input_of(signature, part.name).shape[0] or max(_FEWEST_DRAWN, wanted)
-    return draw_feeds(part, condition, signature, batch, np.random.default_rng(_SEED))
+    return draw_feeds(part, condition, signature, batch, np.random.default_rng(seed))
+
+
+def fresh_feeds(manifest: Manifest, signature: Signature, *, seed: int) -> dict[str, Tensor]:
+    """Further inputs of the golden ones' form, by tensor name; the same for the same seed."""
+    part = manifest.input or manifest.latent
+    assert part is not None  # every manifest has one of them
+    return golden_feeds(part, manifest.condition, signature, seed=seed)
 
 
 def largest(outputs: Mapping[str, Tensor]) -> float:

@@ -1,0 +1,146 @@
+"""Every form of one model run in turn: judged and timed against the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.bundler import Proof
+from edge.cli.console import Progress
+from edge.errors import ModelError
+from edge.manifest import Manifest
+from edge.proving import fresh_feeds
+from edge.runner.base import Runner, Tensor
+from edge.runner.golden import compare, trial
+from edge.runner.onnxruntime import OnnxRuntimeRunner, SessionSettings
+from edge.vision.preprocess import to_tensor
+from export.gate import Decision, Gate
+from export.judgement import Judgement
+from export.measures import Samples
+from export.parity import golden_tolerance
+from export.speed import Latency, Speed, measure_speed
+from export.verdict import Form, Verdict, verdict_on
+
+_ONE_THREAD = SessionSettings(threads=1)
+_ROUNDS = 30
+_OTHER_SEED = 7
+REFERENCE = "fp32"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The reference of a model: its file, what it computed, and a manifest that names it alone."""
+
+    data: bytes
+    manifest: Manifest
+    proof: Proof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Verdicts by name, the reference first, and how fast everything ran in one run."""
+
+    verdicts: Mapping[str, Verdict]
+    speed: Speed
+
+
+def judge_forms(
+    base: Base, forms: Mapping[str, Form], samples: Samples | None, *, kind: str
+) -> Judged:
+    """Judge and time forms, each under a name of its own.
+
+    samples: what to judge on; None only where there is no form but the reference. kind: of the
+    samples, see ``export.verdict.verdict_on``.
+
+    Raises ModelError where a form does not load or run, and what the gate raises.
+    """
+    everything = {REFERENCE: Form(id="fp32", data=base.data), **forms}
+    with ExitStack() as stack:
+        runners: dict[str, Runner] = {}
+        for name, form in everything.items():
+            runner = OnnxRuntimeRunner(form.data, name=name, settings=_ONE_THREAD)
+            runners[name] = stack.enter_context(runner)
+        with Progress("timing", _ROUNDS) as progress, trial():
+            speed = measure_speed(
+                runners,
+                working_feeds(base, runners[REFERENCE]),
+                reference=REFERENCE,
+                rounds=_ROUNDS,
+                step=progress.step,
+            )
+        verdicts = {REFERENCE: _reference(base, everything[REFERENCE], speed)}
+        if forms and samples is not None:
+            reference = runners[REFERENCE]
+            with Progress("judging", len(forms) + 1) as progress, trial():
+                others = reference.infer(
+                    fresh_feeds(base.manifest, reference.signature, seed=_OTHER_SEED)
+                )
+                gate = Gate(base.manifest, reference, samples)
+                progress.step()
+                for name, form in forms.items():
+                    verdicts[name] = _verdict(
+                        base,
+                        form,
+                        runners[name],
+                        judgement=gate.judge(runners[name]),
+                        latency=speed.models[name],
+                        others=others,
+                        kind=kind,
+                    )
+                    progress.step()
+    return Judged(verdicts=verdicts, speed=speed)
+
+
+def working_feeds(base: Base, runner: Runner) -> dict[str, Tensor]:
+    """One batch of the size that a camera works at, to time with."""
+    spec = base.manifest.input
+    if spec is None:
+        feeds = fresh_feeds(base.manifest, runner.signature, seed=_OTHER_SEED)
+        count = runner.max_batch or 1
+        return {name: value[:count] for name, value in feeds.items()}
+    random = np.random.default_rng(_OTHER_SEED)
+    picture = random.integers(0, 256, (spec.height.opt, spec.width.opt, 3), np.uint8)
+    return {spec.name: to_tensor([picture] * spec.batch.min, spec)}
+
+
+def _reference(base: Base, form: Form, speed: Speed) -> Verdict:
+    return Verdict(
+        form=form,
+        decision=Decision("accepted"),
+        tolerance=base.proof.tolerance,
+        max_abs=0.0,
+        judgement=None,
+        latency=speed.models[REFERENCE],
+    )
+
+
+def _verdict(
+    base: Base,
+    form: Form,
+    runner: Runner,
+    *,
+    judgement: Judgement,
+    latency: Latency,
+    others: Mapping[str, Tensor],
+    kind: str,
+) -> Verdict:
+    decision = verdict_on(form, judgement, latency, kind=kind)
+    outputs = runner.infer(base.proof.feeds)
+    max_abs = compare(base.proof.outputs, outputs)
+    tolerance = max_abs
+    try:
+        tolerance = golden_tolerance(outputs, base.proof.outputs, others)
+    except ModelError as exc:
+        if decision.state != "refused":
+            decision = Decision("refused", exc.message)
+    return Verdict(
+        form=form,
+        decision=decision,
+        tolerance=tolerance,
+        max_abs=max_abs,
+        judgement=judgement,
+        latency=latency,
+    )
