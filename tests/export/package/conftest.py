@@ -30,11 +30,14 @@ def recogniser(*, noise: float = 0.0, repeats: int = 1) -> bytes:
     random = np.random.default_rng(5)
     weight = random.normal(0, 1, (16, 3, 7, 7)).astype(np.float32)
     weight += (noise * np.random.default_rng(6).normal(0, 1, weight.shape)).astype(np.float32)
-    convolution = {"kernel_shape": [7, 7], "strides": [4, 4]}
-    nodes = [helper.make_node("Conv", ["data", "w"], ["mixed_0"], **convolution)]
+
+    def convolve(name: str, out: str) -> onnx.NodeProto:
+        return helper.make_node("Conv", ["data", name], [out], kernel_shape=[7, 7], strides=[4, 4])
+
+    nodes = [convolve("w", "mixed_0")]
     for index in range(1, repeats):
         nodes += [
-            helper.make_node("Conv", ["data", f"w_{index}"], [f"again_{index}"], **convolution),
+            convolve(f"w_{index}", f"again_{index}"),
             helper.make_node("Max", [f"mixed_{index - 1}", f"again_{index}"], [f"mixed_{index}"]),
         ]
     nodes += [
