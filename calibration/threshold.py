@@ -49,7 +49,7 @@ def choose_threshold(
     for candidate in _candidates(impostors, wanted):
         if impostors.false_matches(candidate).high > wanted:
             break
-        value = candidate
+        value = float(candidate)
     if value is None or value > 1:
         raise UsageError(
             "the recogniser does not tell these people apart",

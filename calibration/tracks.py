@@ -147,7 +147,7 @@ class TrackEvidence:
 
     @property
     def identities(self) -> int:
-        """How many people these tracks are held to be."""
+        """How many people these tracks are at least: those who are alike are held to be one."""
         return len({self._identity[index] for index in self._vectors(0.0)})
 
     def seen_pairs(self, level: float) -> list[SeenPair]:
@@ -197,7 +197,8 @@ class TrackEvidence:
         """Whose each track is held to be, so that whoever comes by every day counts once.
 
         Tracks are joined by average linkage while they are more alike than nearly all of those
-        known to be two people; two that were seen together never are.
+        known to be two people; two that were seen together never are. That joins strangers too
+        readily, and costs next to nothing: two pairs become one only where both ends are joined.
         """
         identity = list(range(len(self._tracks)))
         proven = [similarity for _, _, similarity in self._similarities(0.0)]

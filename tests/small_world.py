@@ -25,6 +25,7 @@ POINTS = ((130, 116), (166, 116), (148, 132), (134, 152), (162, 152))
 STRIDE = 16
 
 Image = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def _constant(name: str, value: NDArray[np.float32]) -> onnx.TensorProto:
     return numpy_helper.from_array(value, name)
 
 
-def detector_model() -> bytes:
-    """YuNet's outputs for one face at FACE, with scores of 0.95 where the picture is bright."""
+def detector_model(faces: Sequence[Box] = (FACE,)) -> bytes:
+    """YuNet's outputs for faces of FACE's size, with scores of 0.95 where the picture is bright."""
     nodes = [
         helper.make_node("ReduceMean", ["input"], ["mean"], axes=[1, 2, 3], keepdims=1),
         helper.make_node("Greater", ["mean", "dark"], ["bright"]),
@@ -57,21 +58,22 @@ def detector_model() -> bytes:
         numpy_helper.from_array(np.asarray([1, 1, 1], np.int64), "flat"),
     ]
     outputs = []
-    centre = ((FACE[0] + FACE[2]) / 2, (FACE[1] + FACE[3]) / 2)
     size = (FACE[2] - FACE[0], FACE[3] - FACE[1])
     for stride in (8, 16, 32):
         columns = SIDE // stride
         cells = columns * columns
-        cell = int(centre[1] // stride) * columns + int(centre[0] // stride)
-        corner = np.asarray([cell % columns, cell // columns], np.float32)
         score = np.zeros((1, cells, 1), np.float32)
         box = np.zeros((1, cells, 4), np.float32)
         points = np.zeros((1, cells, 10), np.float32)
-        if stride == STRIDE:
+        for face in faces if stride == STRIDE else ():
+            centre = np.asarray([face[0] + face[2], face[1] + face[3]]) / 2 / stride
+            corner = np.floor(centre)
+            cell = int(corner[1]) * columns + int(corner[0])
+            moved = np.asarray(POINTS) + np.asarray(face[:2]) - FACE[:2]
             score[0, cell] = 0.95
-            box[0, cell, :2] = np.asarray(centre) / stride - corner
+            box[0, cell, :2] = centre - corner
             box[0, cell, 2:] = np.log(np.asarray(size) / stride)
-            points[0, cell] = (np.asarray(POINTS) / stride - corner).reshape(-1)
+            points[0, cell] = (moved / stride - corner).reshape(-1)
         for kind, value in (("cls", score), ("obj", score), ("bbox", box), ("kps", points)):
             name = f"{kind}_{stride}"
             inits.append(_constant(f"{name}_value", value))

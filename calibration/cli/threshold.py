@@ -214,10 +214,12 @@ def _from_videos(loaded: LoadedModels, arguments: Namespace) -> _Result:
         "videos": len(footage),
         "frames": sum(one.frames for one in footage),
         "tracks": evidence.tracks,
-        "people": evidence.identities,
+        "people_at_least": evidence.identities,
         "genuine_people": 0 if threshold.fnmr is None else threshold.fnmr.units,
     }
-    data = f"own footage: {videos}, {evidence.tracks} tracks of {evidence.identities} people"
+    data = (
+        f"own footage: {videos}, {evidence.tracks} tracks of {evidence.identities} people or more"
+    )
     pairs = evidence.seen_pairs(threshold.value)
     return _Result(threshold=threshold, data=data, counts=counts, pairs=pairs)
 
