@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from calibration.csv_file import read_csv
 from edge.errors import UsageError
 from edge.ids import fit_id
 
-_COLUMNS = frozenset({"file", "person"})
+_COLUMNS = ("file", "person")
 
 
 def read_truth(path: Path) -> dict[str, str | None]:
@@ -37,41 +37,8 @@ def read_truth(path: Path) -> dict[str, str | None]:
 
 def _read(path: Path) -> Iterator[tuple[int, str, str]]:
     """Number, file and person of every line below the headings."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            yield from _rows(path, csv.DictReader(lines, skipinitialspace=True))
-    except OSError as exc:
-        raise _unreadable(path, exc.strerror or type(exc).__name__) from exc
-    except UnicodeDecodeError as exc:
-        raise _unreadable(path, f"other text than UTF-8: byte {exc.start}") from exc
-    except csv.Error as exc:
-        raise _unreadable(path, str(exc)) from exc
-
-
-def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[tuple[int, str, str]]:
-    columns = [column.strip() for column in reader.fieldnames or ()]
-    reader.fieldnames = columns
-    if not set(columns) >= _COLUMNS:
-        raise UsageError(
-            f"{path} is no list of who is in which clip",
-            expected="a CSV with columns file,person",
-            found=", ".join(columns) or "an empty file",
-        )
-    for row in reader:
-        line = reader.line_num
-        # DictReader files what is beyond the columns under None, and None for what is missing.
-        if None in row or None in row.values():
-            raise UsageError(
-                f"{path}, line {line} does not fit the headings",
-                expected=f"a value for each of {','.join(columns)}",
-                found="more values" if None in row else "fewer values",
-                remedy="Put a name with a comma in quotes; leave nobody empty: clip.mkv,",
-            )
-        file, person = row["file"].strip(), row["person"].strip()
-        if not file:
+    remedy = "Put a name with a comma in quotes; leave nobody empty: clip.mkv,"
+    for line, row in read_csv(path, _COLUMNS, what="who is in which clip", remedy=remedy):
+        if not row["file"]:
             raise UsageError(f"{path}, line {line} names no clip", expected="a file")
-        yield line, file, person
-
-
-def _unreadable(path: Path, found: str) -> UsageError:
-    return UsageError(f"cannot read {path}", expected="a CSV file in UTF-8", found=found)
+        yield line, row["file"], row["person"]
