@@ -27,6 +27,7 @@ Item = TypeVar("Item")
 _CONFIDENCE = 0.9
 # The share of samples that may lie beyond a tail's tolerance.
 TAIL = 0.01
+_MOST_TRIALS = 1e7
 
 
 class Samples(Protocol):
@@ -96,15 +97,16 @@ class Study:
         Where all or nearly all is right the bootstrap sees no spread; the bound is then that of
         the binomial distribution, 1 − 3/n for none wrong.
         """
-        interval = self.interval(statistic, count)
-        if trials and not math.isnan(interval.value):
-            wrong = binomial_bounds(max(0.0, 1 - interval.value) * trials, trials)[1]
-            interval = replace(interval, low=min(interval.low, 1 - wrong))
-        bound = bound_of(name, interval, tolerance=tolerance, samples=count)
-        if bound.needed is None or not trials:
+        spread = self.interval(statistic, count)
+        plain = bound_of(name, spread, tolerance=tolerance, samples=count)
+        if not trials or math.isnan(spread.value):
+            return plain
+        low = min(spread.low, _share_at_least(spread.value, trials))
+        bound = bound_of(name, replace(spread, low=low), tolerance=tolerance, samples=count)
+        if bound.passed is not None or spread.value <= tolerance:
             return bound
-        least = math.ceil(trials_needed(1 - tolerance) * count / trials)
-        return replace(bound, needed=max(bound.needed, least))
+        enough = math.ceil(_trials_needed(spread.value, tolerance, trials) * count / trials)
+        return replace(bound, needed=max(enough, plain.needed or 0))
 
 
 class Measure(ABC):
@@ -154,6 +156,20 @@ def batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
     """The items, up to ``size`` at a time."""
     while batch := list(islice(items, size)):
         yield batch
+
+
+def _share_at_least(share: float, trials: float) -> float:
+    """The least true share under which ``share`` of so many trials is no surprise."""
+    return 1 - binomial_bounds(max(0.0, 1 - share) * trials, trials)[1]
+
+
+def _trials_needed(share: float, tolerance: float, trials: float) -> float:
+    """How many trials show that a share that is ``share`` of them is ``tolerance`` or more."""
+    if share >= 1:
+        return trials_needed(1 - tolerance)
+    while _share_at_least(share, trials) < tolerance and trials < _MOST_TRIALS:
+        trials *= 1.1
+    return trials
 
 
 def _percentile(values: Values) -> float:

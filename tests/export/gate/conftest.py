@@ -1,0 +1,93 @@
+"""Models that compute what they are told to, and manifests for every role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.manifest import Manifest, build_manifest
+from edge.runner.base import Runner, Signature, Tensor, TensorSpec
+from edge.templates import template
+from edge.types import ByteImage
+
+MakeManifest = Callable[..., Manifest]
+Answer = Callable[[Tensor], Tensor]
+
+
+class Answering(Runner):
+    """A model that is a Python function of its picture, called for each batch."""
+
+    def __init__(self, answer: Answer, shape: Sequence[int | None], *, output: str) -> None:
+        super().__init__()
+        self._answer, self._shape, self._output = answer, tuple(shape), output
+
+    def _load(self) -> Signature:
+        single = np.dtype(np.float32)
+        return Signature(
+            (TensorSpec("input", self._shape, single),),
+            (TensorSpec(self._output, (None,), single),),
+        )
+
+    def _infer(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {self._output: np.asarray(self._answer(feeds["input"]), np.float32)}
+
+    def _close(self) -> None: ...
+
+
+@pytest.fixture
+def answering() -> Callable[..., Runner]:
+    """``answering(function, output="y")``: a loaded runner for float32 ``[N, C, H, W]``."""
+
+    def make(answer: Answer, *, output: str = "y") -> Runner:
+        runner = Answering(answer, (None, None, None, None), output=output)
+        runner.load()
+        return runner
+
+    return make
+
+
+@pytest.fixture
+def manifest_of() -> MakeManifest:
+    """``manifest_of("reid-0095", outputs=["y"])``: a template's manifest, changed by key."""
+
+    def make(family: str, **changes: Any) -> Manifest:
+        values = {
+            **template(family),
+            "format": "1.0",
+            "name": "model",
+            "version": "1",
+            "files": [{"path": "fp32.onnx", "bytes": 1, "sha256": "0" * 64}],
+            "variants": [
+                {
+                    "id": "fp32",
+                    "file": "fp32.onnx",
+                    "opset": 17,
+                    "runner": "onnxruntime",
+                    "state": "accepted",
+                }
+            ],
+            "training": "unverified",
+            "license": "Apache-2.0",
+            "provenance": {"source": "a test", "created": "2026-11-21", "tool": "pytest"},
+        }
+        return build_manifest({**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def numbered() -> Callable[..., list[ByteImage]]:
+    """``numbered(count, (width, height))``: pictures that carry their number in the first pixel."""
+
+    def make(count: int, size: tuple[int, int]) -> list[ByteImage]:
+        pictures = []
+        for index in range(count):
+            picture = np.zeros((size[1], size[0], 3), np.uint8)
+            picture[0, 0] = index // 256, index % 256, 0
+            pictures.append(picture)
+        return pictures
+
+    return make
