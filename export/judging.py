@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -48,12 +48,17 @@ class Judged:
 
 
 def judge_forms(
-    base: Base, forms: Mapping[str, Form], samples: Samples | None, *, kind: str
+    base: Base,
+    forms: Mapping[str, Form],
+    samples: Samples | None,
+    *,
+    kind: str,
+    groups: Sequence[Hashable] | None = None,
 ) -> Judged:
     """Judge and time forms, each under a name of its own.
 
     samples: what to judge on; None only where there is no form but the reference. kind: of the
-    samples, see ``export.verdict.verdict_on``.
+    samples, see ``export.verdict.verdict_on``. groups: which samples are of one file.
 
     Raises ModelError where a form does not load or run, and what the gate raises.
     """
@@ -78,7 +83,7 @@ def judge_forms(
                 others = reference.infer(
                     fresh_feeds(base.manifest, reference.signature, seed=_OTHER_SEED)
                 )
-                gate = Gate(base.manifest, reference, samples)
+                gate = Gate(base.manifest, reference, samples, groups=groups)
                 progress.step()
                 for name, form in forms.items():
                     verdicts[name] = _verdict(

@@ -8,12 +8,16 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from edge.errors import UsageError
 from edge.ids import fit_id, require_id
 from edge.templates import TEMPLATES
 
 if TYPE_CHECKING:
     from edge.bundler import About
     from edge.fitting import Wishes
+
+# Names and distributions of a generator's latent inputs; None where none was said.
+Latents = tuple[tuple[str, str | None], ...]
 
 
 def add_description(parser: ArgumentParser) -> None:
@@ -34,7 +38,7 @@ def add_description(parser: ArgumentParser) -> None:
         "--size", type=_size, metavar="WxH", help="working size of a model with free axes"
     )
     model.add_argument(
-        "--labels", type=_words, default=(), metavar="A,B", help="its classes, in its order"
+        "--labels", type=words, default=(), metavar="A,B", help="its classes, in its order"
     )
     model.add_argument(
         "--color", choices=["BGR", "RGB", "GRAY"], help="order of the channels that it takes"
@@ -56,9 +60,11 @@ def add_description(parser: ArgumentParser) -> None:
     )
     model.add_argument(
         "--latent",
-        type=_latent,
+        type=_latents,
+        default=(),
         metavar="NAME[:uniform]",
-        help="a generator's latent input, and its distribution (default: normal)",
+        help="a generator's latent input, and its distribution (default: normal); several with "
+        "commas between them, where they can be joined",
     )
     model.add_argument(
         "--condition",
@@ -68,11 +74,23 @@ def add_description(parser: ArgumentParser) -> None:
     )
 
 
-def wishes_from(arguments: Namespace) -> Wishes:
-    """What was said of the model."""
+def wishes_from(arguments: Namespace, *, joined: bool = False) -> Wishes:
+    """What was said of the model.
+
+    joined: several latents are one input by the time that the model is looked at; of mixed
+    distributions that one is normal. Raises UsageError for several latents otherwise.
+    """
     from edge.fitting import Wishes
 
-    latent, distribution = arguments.latent or (None, None)
+    latents: Latents = arguments.latent
+    if len(latents) > 1 and not joined:
+        raise UsageError(
+            "a bundle has one latent",
+            expected="--latent with one name",
+            found=", ".join(name for name, _ in latents),
+            remedy="Join them with: edgewarden export",
+        )
+    given = {distribution for _, distribution in latents} - {None}
     condition, labels = arguments.condition or (None, ())
     return Wishes(
         role=getattr(arguments, "role", None),
@@ -82,8 +100,8 @@ def wishes_from(arguments: Namespace) -> Wishes:
         mean=arguments.mean,
         scale=arguments.scale,
         output_range=arguments.range,
-        latent=latent,
-        distribution=distribution,
+        latent=latents[0][0] if len(latents) == 1 else None,
+        distribution=given.pop() if len(given) == 1 and _alike(latents) else None,
         condition=condition,
         condition_labels=labels,
     )
@@ -118,7 +136,8 @@ def _size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _words(text: str) -> tuple[str, ...]:
+def words(text: str) -> tuple[str, ...]:
+    """An argument that is a list with commas."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
@@ -142,18 +161,25 @@ def _range(text: str) -> tuple[float, float]:
     return low, high
 
 
-def _latent(text: str) -> tuple[str, str | None]:
-    name, _, distribution = text.rpartition(":") if ":" in text else (text, "", "")
-    if not name or distribution not in ("", "normal", "uniform"):
-        raise ArgumentTypeError(f"expected NAME, NAME:normal or NAME:uniform, found {text!r}")
-    return name, distribution or None
+def _latents(text: str) -> Latents:
+    found = []
+    for word in text.split(","):
+        name, _, distribution = word.rpartition(":") if ":" in word else (word, "", "")
+        if not name or distribution not in ("", "normal", "uniform"):
+            raise ArgumentTypeError(f"expected NAME, NAME:normal or NAME:uniform, found {word!r}")
+        found.append((name, distribution or None))
+    return tuple(found)
+
+
+def _alike(latents: Latents) -> bool:
+    return len({distribution or "normal" for _, distribution in latents}) == 1
 
 
 def _condition(text: str) -> tuple[str, tuple[str, ...]]:
     name, _, labels = text.partition("=")
-    if not name or not _words(labels):
+    if not name or not words(labels):
         raise ArgumentTypeError(f"expected NAME=LABEL,LABEL, found {text!r}")
-    return name, _words(labels)
+    return name, words(labels)
 
 
 def _time(text: str) -> str:

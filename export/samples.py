@@ -1,0 +1,132 @@
+"""What a model is calibrated on and judged on: never the same pictures.
+
+A variant that is judged on what it was calibrated with looks better than it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.dataset import NOISE, CalibrationSet, open_set
+from edge.bundle import Bundle, open_bundle
+from edge.cli.console import Progress
+from edge.errors import UsageError
+from edge.manifest import Manifest
+from edge.runner.base import Signature
+
+_GENERATED_COUNT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """What the user names. calibrate, judge: folders, pictures, videos, the folder of a generator's
+    bundle, or ``noise``. detector: the bundle that finds faces in them. count: how many to
+    calibrate on, and how many to judge on."""
+
+    calibrate: tuple[str, ...] = ()
+    judge: tuple[str, ...] = ()
+    detector: Path | None = None
+    count: int = _GENERATED_COUNT
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """The two sets. calibrate: None where only judging was asked for. kind: of what is judged on;
+    ``latent`` for a generator, whose latents are what it will be given."""
+
+    calibrate: CalibrationSet | None
+    judge: CalibrationSet
+    kind: str
+
+    def lines(self) -> list[str]:
+        """What people should know, one line each."""
+        lines = [f"judged on {self.judge.count} samples: {self.judge.description}"]
+        if self.calibrate is not None:
+            lines.insert(
+                0, f"calibrated on {self.calibrate.count} samples: {self.calibrate.description}"
+            )
+        return lines
+
+
+def open_samples(
+    pictures: Pictures | None, manifest: Manifest, signature: Signature
+) -> Samples | None:
+    """The samples for a model; None where it takes pictures and none were named.
+
+    Raises what ``calibration.dataset.open_set`` raises, and UsageError where noise is mixed with
+    pictures.
+    """
+    if manifest.latent is not None:
+        return _latents(pictures or Pictures(), manifest, signature)
+    if pictures is None:
+        return None
+    opener = _Opener(pictures, manifest)
+    if not pictures.calibrate:
+        judge = opener.open(pictures.judge, pictures.count)
+        return Samples(calibrate=None, judge=judge, kind=judge.kind)
+    if not pictures.judge or pictures.judge == pictures.calibrate:
+        calibrate, judge = opener.open(pictures.calibrate, 2 * pictures.count).split(0.5)
+    else:
+        calibrate = opener.open(pictures.calibrate, pictures.count)
+        judge = opener.open(pictures.judge, pictures.count)
+    return Samples(calibrate=calibrate, judge=judge, kind=judge.kind)
+
+
+def calibration_only(
+    pictures: Pictures, manifest: Manifest, signature: Signature
+) -> CalibrationSet:
+    """The samples to calibrate on, where others are judged on. Raises as ``open_samples``."""
+    if manifest.latent is not None:
+        return open_set(NOISE, manifest, count=pictures.count, signature=signature)
+    return _Opener(pictures, manifest).open(pictures.calibrate, pictures.count)
+
+
+class _Opener:
+    """Opens sets for one model, the detector once."""
+
+    def __init__(self, pictures: Pictures, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._seed = pictures.seed
+        self._detector: Bundle | None = None
+        if pictures.detector is not None:
+            self._detector = open_bundle(pictures.detector, require_signed=False)
+
+    def open(self, words: tuple[str, ...], count: int) -> CalibrationSet:
+        with Progress("choosing pictures", count) as progress:
+            return open_set(
+                _what(words),
+                self._manifest,
+                count=count,
+                seed=self._seed,
+                detector=self._detector,
+                watch=progress.step,
+            )
+
+
+def _what(words: tuple[str, ...]) -> str | list[Path]:
+    if NOISE not in words:
+        return [Path(word) for word in words]
+    if len(words) > 1:
+        raise UsageError(
+            "noise is not mixed with pictures",
+            expected=f"{NOISE} alone, or folders, pictures and videos",
+            found=" ".join(words),
+            remedy=f"A folder of that name is meant by ./{NOISE}",
+        )
+    return NOISE
+
+
+def _latents(pictures: Pictures, manifest: Manifest, signature: Signature) -> Samples:
+    if any(word != NOISE for word in (*pictures.calibrate, *pictures.judge)):
+        raise UsageError(
+            "a generator takes no pictures",
+            expected="no --calibrate and no --judge: its latents are drawn as its bundle says",
+            found=" ".join((*pictures.calibrate, *pictures.judge)),
+        )
+    both = open_set(
+        NOISE, manifest, count=2 * pictures.count, seed=pictures.seed, signature=signature
+    )
+    calibrate, judge = both.split(0.5)
+    return Samples(calibrate=calibrate, judge=judge, kind="latent")

@@ -1,0 +1,139 @@
+"""What a model is calibrated and judged on, and the words that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.errors import MediaError, OutputError, UsageError
+from edge.manifest import Manifest
+from edge.runner.base import Signature, TensorSpec
+from export.forms import Recipe
+from export.judging import Base
+from export.report_file import require_writable, write_reports
+from export.samples import Pictures, calibration_only, open_samples
+
+NONE = Signature((), ())
+
+
+@pytest.fixture
+def faces(tmp_path: Path, blobs: Callable[[int], Any]) -> Path:
+    """A folder of 24 faces of the model's own size."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for index, picture in enumerate(blobs(24).pictures()):
+        cv2.imwrite(str(folder / f"{index:02}.png"), picture)
+    return folder
+
+
+def test_what_is_judged_on_is_not_calibrated_on(base: Base, faces: Path) -> None:
+    samples = open_samples(Pictures(calibrate=(str(faces),), count=8), base.manifest, NONE)
+    assert samples is not None
+    assert samples.calibrate is not None
+    assert samples.kind == "real"
+    assert (samples.calibrate.count, samples.judge.count) == (8, 8)
+    seen = [picture.tobytes() for picture in samples.calibrate.pictures()]
+    assert not set(seen) & {picture.tobytes() for picture in samples.judge.pictures()}
+    assert len(samples.lines()) == 2
+
+
+def test_the_same_folder_twice_is_split_as_well(base: Base, faces: Path) -> None:
+    words = (str(faces),)
+    samples = open_samples(Pictures(calibrate=words, judge=words, count=8), base.manifest, NONE)
+    assert samples is not None
+    assert samples.calibrate is not None
+    assert samples.calibrate.sha256 != samples.judge.sha256
+
+
+def test_noise_may_calibrate_what_pictures_judge(base: Base, faces: Path) -> None:
+    pictures = Pictures(calibrate=("noise",), judge=(str(faces),), count=6)
+    samples = open_samples(pictures, base.manifest, NONE)
+    assert samples is not None
+    assert samples.calibrate is not None
+    assert (samples.calibrate.kind, samples.kind) == ("noise", "real")
+    assert calibration_only(pictures, base.manifest, NONE).sha256 == samples.calibrate.sha256
+
+
+def test_judging_alone_calibrates_nothing(base: Base, faces: Path) -> None:
+    samples = open_samples(Pictures(judge=(str(faces),), count=6), base.manifest, NONE)
+    assert samples is not None
+    assert samples.calibrate is None
+    assert samples.judge.count == 6
+    assert open_samples(None, base.manifest, NONE) is None
+
+
+def test_noise_among_pictures_is_refused(base: Base, faces: Path) -> None:
+    with pytest.raises(UsageError, match="not mixed"):
+        open_samples(Pictures(calibrate=("noise", str(faces))), base.manifest, NONE)
+
+
+def test_pictures_that_are_too_few_are_refused(base: Base, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MediaError):
+        open_samples(Pictures(calibrate=(str(tmp_path / "empty"),)), base.manifest, NONE)
+    with pytest.raises(MediaError):
+        open_samples(Pictures(calibrate=(str(tmp_path / "gone"),)), base.manifest, NONE)
+
+
+@pytest.fixture
+def generator(base: Base) -> Manifest:
+    values = base.manifest.model_dump(mode="json")
+    del values["input"], values["golden"]
+    values |= {
+        "role": "synthesiser",
+        "decoder": {"name": "image"},
+        "latent": {"name": "z", "dim": 8, "distribution": "normal"},
+        "outputs": [{"name": "picture", "range": [-1, 1]}],
+    }
+    return Manifest.model_validate(values)
+
+
+def test_a_generator_is_given_latents_of_its_own(generator: Manifest, faces: Path) -> None:
+    signature = Signature((TensorSpec("z", (None, 8), np.dtype(np.float32)),), ())
+    samples = open_samples(None, generator, signature)
+    assert samples is not None
+    assert samples.calibrate is not None
+    assert samples.kind == "latent"
+    feeds = [next(samples.calibrate.feeds()), next(samples.judge.feeds())]
+    assert [feed["z"].shape for feed in feeds] == [(1, 8), (1, 8)]
+    assert not np.array_equal(feeds[0]["z"], feeds[1]["z"])
+    with pytest.raises(UsageError, match="takes no pictures"):
+        open_samples(Pictures(calibrate=(str(faces),)), generator, signature)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "pictures", "generates", "word"),
+    [
+        (Recipe(fp16=True), None, False, "--fp16 alone"),
+        (Recipe(int8=True), None, False, "--int8 alone"),
+        (Recipe(int8=True), Pictures(judge=("a",)), False, "--judge alone"),
+        (Recipe(fp16=True), Pictures(judge=("a",)), False, None),
+        (Recipe(int8=True), Pictures(calibrate=("a",)), False, None),
+        (Recipe(int8=True), None, True, None),
+        (Recipe(), None, False, None),
+    ],
+)
+def test_variants_need_something_to_be_judged_on(
+    recipe: Recipe, pictures: Pictures | None, generates: bool, word: str | None
+) -> None:
+    if word is None:
+        recipe.require(pictures, generates=generates)
+        return
+    with pytest.raises(UsageError, match=word):
+        recipe.require(pictures, generates=generates)
+
+
+def test_a_report_never_replaces_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    require_writable([path])
+    write_reports([path], {"a": 1})
+    assert path.read_text() == '{\n  "a": 1\n}\n'
+    with pytest.raises(OutputError, match="not taken"):
+        require_writable([path])
+    with pytest.raises(OutputError, match="no such folder"):
+        require_writable([tmp_path / "gone" / "report.json"])
