@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from edge.gallery.shots import ShotSettings
 from edge.media import is_image
 from edge.pipeline import Models
 from edge.types import FloatArray
+
+_log = logging.getLogger(__name__)
 
 _SHOTS = ShotSettings()
 
@@ -133,3 +136,16 @@ def face_of(models: Models, path: Path) -> Candidate:
     # Whoever is seen before or after may be the same person, whose track was broken.
     rivals = [one for one in ranked[1:] if not set(one.frames).isdisjoint(ranked[0].frames)]
     return choose([*ranked[:1], *rivals], source=os.path.basename(path))
+
+
+def warn_of_skipped(faces: LabelledFaces) -> None:
+    """Say how many files were skipped, and why the first one was."""
+    if faces.skipped:
+        first, total = faces.skipped[0], len(faces.files) + len(faces.skipped)
+        _log.warning(
+            "skipped %d of %d files, such as %s: %s",
+            len(faces.skipped),
+            total,
+            first.file.path,
+            first.reason,
+        )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from calibration.cli.verification import add_verification
 from calibration.identification import (
     Coverage,
     Report,
@@ -43,6 +44,7 @@ _MEANING = (
 
 def _configure(parser: ArgumentParser) -> None:
     kinds = parser.add_subparsers(metavar="WHAT", required=True)
+    add_verification(kinds)
     sub = subcommand(
         kinds,
         "identification",

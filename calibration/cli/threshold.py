@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from calibration.tracks import SeenPair
     from edge.assembly import LoadedModels
     from edge.config import Site
-
-_log = logging.getLogger(__name__)
 
 _EXAMPLE = "edgewarden calibrate threshold --config site.toml --fmr 1e-3 hall-*.mp4"
 _SHOWN_PAIRS = 5
@@ -158,22 +155,14 @@ class _Result:
 
 
 def _from_folders(loaded: LoadedModels, arguments: Namespace) -> _Result:
-    from calibration.labelled import embed_labelled, list_labelled
+    from calibration.labelled import embed_labelled, list_labelled, warn_of_skipped
     from calibration.pairs import genuine_of, impostors_of
     from calibration.threshold import choose_threshold
 
     files = list_labelled(arguments.labelled)
     with Progress("embed", len(files)) as line:
         faces = embed_labelled(loaded.models, files, watch=line.step)
-    if faces.skipped:
-        first = faces.skipped[0]
-        _log.warning(
-            "skipped %d of %d files, such as %s: %s",
-            len(faces.skipped),
-            len(files),
-            first.file.path,
-            first.reason,
-        )
+    warn_of_skipped(faces)
     people = len(faces.names)
     keep = arguments.fmr * people * (people - 1) / 2 + 1
     genuine = genuine_of(faces.vectors, faces.person)
