@@ -16,7 +16,7 @@ from edge.capture.live import LiveCamera
 from edge.config import Camera, Site
 from edge.gallery.matcher import Gallery
 from edge.loop import LiveLoop, Station
-from edge.ops.health import Fault, HealthMonitor
+from edge.ops.health import Fault, HealthMonitor, Progress
 from edge.ops.metrics import Metrics
 from edge.pipeline import Pipeline, Scene, Timed
 from edge.reporter import CameraView, Reporter
@@ -25,6 +25,9 @@ from edge.snapshots import SnapshotTaker, snapshot_store
 from edge.store.metered import MeteredOutbox
 from edge.store.snapshots import SnapshotStore
 from edge.types import Event
+
+# A camera whose watching thread does nothing for so long is watched by nobody.
+_WATCH_DEADLINE_S = 30.0
 
 Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
@@ -40,6 +43,7 @@ class Surroundings:
     outbox: MeteredOutbox
     metrics: Metrics
     monitor: HealthMonitor
+    progress: Progress
     send_picture: Callable[[str, bytes], None]
     synthetic: bool = False
 
@@ -93,6 +97,10 @@ class Deployment:
         for name, station in self.stations.items():
             self._around.metrics.add_camera(name)
             self._around.monitor.watch(f"camera:{name}", _fault_of(station))
+            if station.stage is None:
+                station.stage = self._around.progress.stage(
+                    f"camera:{name}", deadline_s=_WATCH_DEADLINE_S
+                )
             station.feed.start()
         self._loop = self._make_loop()
 
@@ -122,6 +130,8 @@ class Deployment:
         with self._owned:
             for name, station in self.stations.items():
                 station.feed.stop()
+                if station.stage is not None:
+                    station.stage.end()
                 self._around.metrics.remove_camera(name)
                 self._around.monitor.solved(f"camera_lost:{name}")
             self.stations = {}
@@ -202,7 +212,8 @@ def _fault_of(station: Station) -> Fault:
 
 def _station(camera: Camera) -> Station:
     view = CameraView(id=camera.id, rules_as=camera.id, zones=camera.zones)
-    return Station(LiveCamera(camera), view)
+    station = Station(LiveCamera(camera, beat=lambda: station.beat()), view)
+    return station
 
 
 def _fingerprint(database: Path) -> Fingerprint:

@@ -131,7 +131,7 @@ class _Bench:
         self.dropped_before = 0
 
     def open(self, stack: ExitStack, folder: Path, mqtt: Mqtt, credentials: Path | None) -> None:
-        metrics = Metrics()
+        metrics, progress = Metrics(), Progress()
         outbox = stack.enter_context(
             MeteredOutbox(
                 folder / "outbox.db",
@@ -151,7 +151,8 @@ class _Bench:
         around = Surroundings(
             outbox=outbox,
             metrics=metrics,
-            monitor=HealthMonitor(Progress()),
+            monitor=HealthMonitor(progress),
+            progress=progress,
             send_picture=lambda topic, jpeg: None,
             synthetic=True,
         )

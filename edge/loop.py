@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
 from edge.capture.feed import CameraFeed, CameraState, Liveness
 from edge.errors import StoreBusyError, StoreFullError
 from edge.events.build import SystemName
+from edge.events.payloads import Scalar
 from edge.ids import NODE_CAMERA
-from edge.ops.health import HealthMonitor
+from edge.ops.health import HealthMonitor, Stage
 from edge.ops.metrics import Metrics
 from edge.pipeline import Pipeline, Scene
 from edge.reporter import CameraView, Reporter
 from edge.store.metered import MeteredOutbox
-from edge.types import Event, Frame
+from edge.types import Event, Frame, Phase
 from edge.vision.motion import MotionGate
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,11 @@ OnScene = Callable[[Scene, Sequence[Event]], None]
 
 @dataclass(slots=True)
 class Station:
-    """One camera as the loop sees it. last: the frame that the pipeline saw last."""
+    """One camera as the loop sees it.
+
+    last: the frame that the pipeline saw last. stage: what ``beat`` tells that somebody watches the
+    camera; None while it has not begun.
+    """
 
     feed: CameraFeed
     view: CameraView
@@ -42,6 +47,12 @@ class Station:
     lost: bool = False
     dropped: int = 0
     reconnects: int = 0
+    stage: Stage | None = None
+
+    def beat(self) -> None:
+        """Whoever watches the camera goes on."""
+        if self.stage is not None:
+            self.stage.beat()
 
     @property
     def id(self) -> str:
@@ -103,12 +114,26 @@ class LiveLoop:
                 self._end_tracks(station)
 
     def say(
-        self, name: SystemName, *, camera: str = NODE_CAMERA, reason: str | None = None
-    ) -> None:
-        """Commit an event about the device or a camera."""
-        self._commit(
-            lambda: self._reporter.system(name, camera=camera, time=time.time(), reason=reason)
+        self,
+        name: SystemName,
+        *,
+        camera: str = NODE_CAMERA,
+        reason: str | None = None,
+        detail: Mapping[str, Scalar] | None = None,
+        phase: Phase = Phase.ONCE,
+        at: float | None = None,
+    ) -> bool:
+        """Commit an event about the device or a camera; False where it had no room.
+
+        at: when it happened, seconds since the epoch; None for now.
+        """
+        time_ = time.time() if at is None else at
+        events = self._commit(
+            lambda: self._reporter.system(
+                name, camera=camera, time=time_, reason=reason, detail=detail, phase=phase
+            )
         )
+        return events is not None
 
     def _is_due(self, station: Station, frame: Frame) -> bool:
         self._metrics.frames_seen.inc(camera=station.id)
@@ -160,6 +185,8 @@ class LiveLoop:
             self._monitor.problem(_OUTBOX, error.message)
             return None
         self.tell_lost()
+        if not self._outbox.lost:
+            self._monitor.solved(_OUTBOX)
         return events
 
     def tell_lost(self) -> None:

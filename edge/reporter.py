@@ -127,9 +127,10 @@ class Reporter:
         time: float,
         reason: str | None = None,
         detail: Mapping[str, Scalar] | None = None,
+        phase: Phase = Phase.ONCE,
     ) -> list[Event]:
         """Commit an event about a camera, or about the device itself (camera ``_node``), and the
-        alerts it raises.
+        alerts it raises. That something is over (``ended``) raises none.
 
         Raises the outbox's errors.
         """
@@ -140,10 +141,13 @@ class Reporter:
             time=time,
             reason=reason,
             detail=detail,
+            phase=phase,
             synthetic=self._synthetic,
         )
 
         def alerts(events: Sequence[Event]) -> list[EventDraft]:
+            if phase is Phase.ENDED:
+                return []
             (event,) = events
             sighting = Sighting(
                 camera=camera, event=f"system.{name}", trigger=event.id, phase=Phase.ONCE, time=time

@@ -7,22 +7,25 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 from edge.capture.feed import CameraState
 from edge.config import Environment, Site, load_site
+from edge.delivery import Delivery, delivery_of
 from edge.deployment import Deployment, Surroundings
-from edge.errors import EdgewardenError, UsageError
+from edge.errors import EdgewardenError, TransientError, UsageError
 from edge.ops.control import ControlServer
 from edge.ops.exporter import Exporter
-from edge.ops.health import HealthMonitor, Progress
+from edge.ops.health import HealthMonitor, Progress, Stage
 from edge.ops.heartbeat import Heartbeat
 from edge.ops.lock import StateLock
 from edge.ops.metrics import Metrics
 from edge.ops.notify import Notifier
-from edge.publish.mqtt.publisher import MqttPublisher
+from edge.store.base import Outbox
 from edge.store.metered import MeteredOutbox
 from edge.types import Event
 from edge.upkeep import Upkeep
@@ -31,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 _TURN_S = 0.25
 _LOOP_DEADLINE_S = 30.0
+# Loading models and proving that they compute here what they should.
+_RELOAD_DEADLINE_S = 300.0
 _DRAIN_S = 1.0
 _OUTBOX_BYTES = 256 * 1024**2
 
@@ -38,30 +43,39 @@ _OUTBOX_BYTES = 256 * 1024**2
 class Service:
     """``edgewarden run``: from ``run`` to SIGTERM, SIGINT or ``stop``.
 
-    SIGHUP reloads the site file. environment: what systemd told the process.
+    SIGHUP reloads the site file. environment: what systemd told the process. events: the file to
+    which events go where the site file names no broker; None leaves them in the outbox.
     """
 
-    def __init__(self, config: Path, *, environment: Environment) -> None:
+    def __init__(
+        self, config: Path, *, environment: Environment, events: Path | None = None
+    ) -> None:
         self._config = config
         self._environment = environment
+        self._events = events
         self._stop = False
         self._ended_cleanly = False
-        self._reload = False
+        self._reloads: SimpleQueue[Future[object]] = SimpleQueue()
         self._progress = Progress()
         self._monitor = HealthMonitor(self._progress)
         self._notifier = Notifier(environment.notify_socket)
         self._metrics = Metrics(processes=self._processes)
         self._deployment: Deployment | None = None
-        self._publisher: MqttPublisher | None = None
+        self._delivery = Delivery()
         self._outbox: MeteredOutbox | None = None
 
     def stop(self) -> None:
         """Ask for a clean end; from any thread or a signal handler."""
         self._stop = True
 
-    def reload(self) -> None:
-        """Ask for a reload; from any thread or a signal handler."""
-        self._reload = True
+    def reload(self) -> Future[object]:
+        """Ask for a reload; from any thread or a signal handler.
+
+        It is done when the site file is at work, and has the error for which it was refused.
+        """
+        asked: Future[object] = Future()
+        self._reloads.put(asked)
+        return asked
 
     def run(self) -> None:
         """Run until asked to stop.
@@ -78,11 +92,12 @@ class Service:
                 outbox=outbox,
                 metrics=self._metrics,
                 monitor=self._monitor,
-                send_picture=self._send_picture,
+                progress=self._progress,
+                send_picture=lambda topic, jpeg: self._delivery.send_picture(topic, jpeg),
             )
             deployment = self._deployment = Deployment(site, surroundings)
             deployment.prepare()
-            self._start_publisher(site, outbox, stack)
+            self._start_delivery(site, outbox, stack)
             stack.callback(self._close_deployment)
             deployment.take_over()
             self._start_operations(site, stack)
@@ -95,8 +110,7 @@ class Service:
             outbox=surroundings.outbox,
             metrics=self._metrics,
             monitor=self._monitor,
-            progress=self._progress,
-            publisher=self._publisher,
+            delivery=self._delivery,
         )
         with self._progress.stage("loop", deadline_s=_LOOP_DEADLINE_S) as stage:
             self._deployment.loop.say("started")
@@ -106,12 +120,11 @@ class Service:
                 self._deployment.loop.turn(_TURN_S)
                 stage.beat()
                 upkeep.look(self._deployment)
-                if self._reload:
-                    self._reload = False
-                    self._do_reload(surroundings)
+                self._reload_if_asked(surroundings, stage)
         self._monitor.stopping()
         self._notifier.stopping()
         self._deployment.end_tracks()
+        upkeep.finish(self._deployment)
         self._deployment.loop.say("stopped")
         self._ended_cleanly = True
 
@@ -119,10 +132,25 @@ class Service:
         if self._deployment is not None:  # perhaps another one than at the start
             self._deployment.close()
 
-    def _do_reload(self, surroundings: Surroundings) -> None:
+    def _reload_if_asked(self, surroundings: Surroundings, stage: Stage) -> None:
+        """Reload once for all who asked by now, and tell them how it went."""
+        asked = list(_taken(self._reloads))
+        if not asked:
+            return
+        stage.beat(within_s=_RELOAD_DEADLINE_S)
+        self._notifier.reloading()
+        error = self._do_reload(surroundings)
+        self._notifier.ready()
+        stage.beat()
+        for one in asked:
+            if error is None:
+                one.set_result(None)
+            else:
+                one.set_exception(error)
+
+    def _do_reload(self, surroundings: Surroundings) -> EdgewardenError | None:
         """Put the site file as it is now to work, whole, or leave everything as it is."""
         assert self._deployment is not None
-        self._notifier.reloading()
         try:
             site = load_site(self._config)
             _require_reloadable(self._deployment.site, site)
@@ -131,50 +159,36 @@ class Service:
         except EdgewardenError as error:
             _log.error("reload refused, nothing has changed: %s", error)
             self._monitor.problem("reload", error.message)
-        else:
-            fresh.take_over(self._deployment)
-            self._deployment = fresh
-            self._monitor.solved("reload")
-            _log.info("reloaded %s", self._config)
-        self._notifier.ready()
+            return error
+        fresh.take_over(self._deployment)
+        self._deployment = fresh
+        self._monitor.solved("reload")
+        _log.info("reloaded %s", self._config)
+        return None
 
     def _open_outbox(self, site: Site) -> MeteredOutbox:
         outbox = self._outbox = MeteredOutbox(
             site.site.state_dir / "outbox.db",
             max_bytes=_OUTBOX_BYTES,
             metrics=self._metrics,
-            on_commit=self._wake_publisher,
+            on_commit=lambda: self._delivery.wake(),
         )
         return outbox
 
-    def _send_picture(self, topic: str, jpeg: bytes) -> None:
-        if self._publisher is not None:
-            self._publisher.send_picture(topic, jpeg)
-
-    def _wake_publisher(self) -> None:
-        if self._publisher is not None:
-            self._publisher.wake()
-
-    def _start_publisher(self, site: Site, outbox: MeteredOutbox, stack: ExitStack) -> None:
-        if site.mqtt is None:
-            _log.warning("no [mqtt] in the site file: events stay in the outbox")
-            return
-        publisher = self._publisher = MqttPublisher(
-            site.mqtt,
-            site=site.site.id,
-            node=site.site.node,
+    def _start_delivery(self, site: Site, outbox: MeteredOutbox, stack: ExitStack) -> None:
+        delivery = self._delivery = delivery_of(
+            site,
+            events=self._events,
             outbox=outbox,
-            credentials=self._environment.credentials_directory,
-            on_acknowledged=self._note_acknowledged,
+            environment=self._environment,
+            monitor=self._monitor,
+            progress=self._progress,
+            on_delivered=self._note_delivered,
         )
-        self._monitor.watch("mqtt", lambda: publisher.fault)
-        publisher.start()
-        stack.callback(self._stop_publisher, publisher)
+        delivery.start()
+        stack.callback(lambda: delivery.stop(_DRAIN_S, goodbye=self._ended_cleanly))
 
-    def _stop_publisher(self, publisher: MqttPublisher) -> None:
-        publisher.stop(_DRAIN_S, goodbye=self._ended_cleanly)
-
-    def _note_acknowledged(self, event: Event) -> None:
+    def _note_delivered(self, event: Event) -> None:
         self._metrics.stage_seconds.observe(max(0.0, time.time() - event.time), stage="publish")
 
     def _start_operations(self, site: Site, stack: ExitStack) -> None:
@@ -209,7 +223,6 @@ class Service:
     def status(self) -> Mapping[str, object]:
         """How the daemon is, for the control socket and ``edgewarden doctor``."""
         assert self._outbox is not None
-        state = self._publisher.state if self._publisher is not None else None
         return {
             **self._monitor.report.as_json(),
             "pid": os.getpid(),
@@ -223,16 +236,11 @@ class Service:
                 }
                 for name, status in self._camera_states().items()
             },
-            "outbox": self._outbox.depth(),
             "lost": self._outbox.lost,
-            "mqtt": None
-            if state is None
-            else {
-                "connected": state.connected,
-                "reason": state.reason.value,
-                "published": state.published,
-                "reconnects": state.reconnects,
-            },
+            **_outbox_status(self._outbox),
+            "mqtt": None,
+            "events_file": None,
+            **self._delivery.as_json(),
         }
 
     def _camera_states(self) -> dict[str, CameraState]:
@@ -250,10 +258,10 @@ class Service:
     def _signals(self) -> Iterator[None]:
         """SIGTERM and SIGINT end, SIGHUP reloads, for as long as this holds."""
 
-        def handler(act: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
+        def handler(act: Callable[[], object]) -> Callable[[int, FrameType | None], object]:
             return lambda number, frame: act()
 
-        wanted = {
+        wanted: dict[signal.Signals, Callable[[], object]] = {
             signal.SIGTERM: self.stop,
             signal.SIGINT: self.stop,
             signal.SIGHUP: self.reload,
@@ -264,6 +272,24 @@ class Service:
         finally:
             for number, old in before.items():
                 signal.signal(number, old)
+
+
+def _taken(queue: SimpleQueue[Future[object]]) -> Iterator[Future[object]]:
+    """Everything that waits in a queue."""
+    with suppress(Empty):
+        while True:
+            yield queue.get_nowait()
+
+
+def _outbox_status(outbox: Outbox) -> Mapping[str, object]:
+    """How many events wait, and the age in seconds of the first; None where that cannot be told."""
+    try:
+        depth, oldest = outbox.depth(), outbox.oldest()
+    except TransientError as error:
+        _log.info("outbox: %s", error)
+        return {"outbox": None, "outbox_oldest_s": None}
+    age = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+    return {"outbox": depth, "outbox_oldest_s": round(age, 1)}
 
 
 def _require_reloadable(now: Site, fresh: Site) -> None:

@@ -7,30 +7,27 @@ import time
 from collections.abc import Callable
 
 from edge.capture.feed import CameraState
+from edge.delivery import Delivery
 from edge.deployment import Deployment
 from edge.errors import EdgewardenError, OutputError, TransientError
 from edge.events.cloudevents import format_time
 from edge.events.payloads import CameraStatus
-from edge.ops.health import HealthMonitor, Progress
+from edge.ops.health import HealthMonitor
 from edge.ops.metrics import Metrics
-from edge.publish.mqtt.publisher import MqttPublisher
 from edge.store.base import Outbox
+from edge.troubles import Troubles
 
 _log = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
 _STATUS_EVERY_S = 10.0
-_PUBLISHER_DEADLINE_S = 30.0
 _SWEEP_EVERY_S = 3600.0
 _GALLERY = "gallery"
 _SNAPSHOTS = "snapshots"
 
 
 class Upkeep:
-    """Called at every turn of the loop; does something every two seconds.
-
-    publisher: None without a broker.
-    """
+    """Called at every turn of the loop; does something every two seconds."""
 
     def __init__(
         self,
@@ -38,22 +35,18 @@ class Upkeep:
         outbox: Outbox,
         metrics: Metrics,
         monitor: HealthMonitor,
-        progress: Progress,
-        publisher: MqttPublisher | None,
+        delivery: Delivery,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outbox = outbox
         self._metrics = metrics
         self._monitor = monitor
-        self._publisher = publisher
+        self._delivery = delivery
         self._clock = clock
         self._next = self._next_sweep = clock()
         self._told: dict[str, tuple[CameraState, float]] = {}
         self._gallery_trouble = ""
-        self._mqtt_reconnects = 0
-        self._stage = (
-            progress.stage("mqtt", deadline_s=_PUBLISHER_DEADLINE_S) if publisher else None
-        )
+        self._troubles = Troubles(monitor, clock=clock)
 
     def look(self, deployment: Deployment) -> None:
         """Do what is due."""
@@ -63,11 +56,16 @@ class Upkeep:
         self._next = now + _EVERY_S
         deployment.loop.tell_lost()
         self._tell_cameras(deployment, now)
-        self._measure(now)
+        self._measure()
         self._watch_gallery(deployment)
         if now >= self._next_sweep:
             self._next_sweep = now + _SWEEP_EVERY_S
             self._sweep(deployment)
+        self._troubles.look(deployment.loop.say)
+
+    def finish(self, deployment: Deployment) -> None:
+        """The last of it: what has changed since the last look is told before the end."""
+        self._troubles.look(deployment.loop.say)
 
     def _sweep(self, deployment: Deployment) -> None:
         try:
@@ -79,11 +77,9 @@ class Upkeep:
 
     def _tell_cameras(self, deployment: Deployment, now: float) -> None:
         """Retained states for consumers: when one changes, and now and then for its frame rate."""
-        if self._publisher is None:
-            return
         for name in self._told.keys() - deployment.stations.keys():
             del self._told[name]
-            self._publisher.set_status(name, None)
+            self._delivery.set_status(name, None)
         for name, station in deployment.stations.items():
             status = station.feed.status
             told, at = self._told.get(name, (None, 0.0))
@@ -91,11 +87,11 @@ class Upkeep:
             if changed or now - at >= _STATUS_EVERY_S:
                 self._told[name] = (status, now)
                 since = format_time(status.since)
-                self._publisher.set_status(
+                self._delivery.set_status(
                     name, CameraStatus(state=status.state.value, fps=status.fps, since=since)
                 )
 
-    def _measure(self, now: float) -> None:
+    def _measure(self) -> None:
         try:
             self._metrics.outbox_events.set(self._outbox.depth())
             oldest = self._outbox.oldest()
@@ -105,19 +101,7 @@ class Upkeep:
             age = 0.0 if oldest is None else max(0.0, time.time() - oldest)
             self._metrics.outbox_oldest.set(age)
         self._metrics.set_health(self._monitor.report.health)
-        if self._publisher is None or self._stage is None:
-            return
-        state = self._publisher.state
-        if now - state.alive_at < _PUBLISHER_DEADLINE_S:
-            self._stage.beat()
-        self._metrics.queue_depth.set(state.in_flight, queue="mqtt")
-        self._metrics.mqtt_connected.set(state.connected)
-        self._metrics.mqtt_reconnects.inc(max(0, state.reconnects - self._mqtt_reconnects))
-        self._mqtt_reconnects = state.reconnects
-        if state.connected:
-            self._monitor.solved("mqtt")
-        else:
-            self._monitor.problem("mqtt", state.reason.value)
+        self._delivery.look(self._monitor, self._metrics)
 
     def _watch_gallery(self, deployment: Deployment) -> None:
         """Use a changed gallery: somebody was enrolled or erased by another process."""

@@ -7,41 +7,22 @@ import shutil
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from edge.cli.command import Command
 from edge.cli.console import print_json
-from edge.errors import DaemonAbsentError, EdgewardenError
+from edge.cli.daemon_findings import look_at_daemon
+from edge.cli.finding import Finding
+from edge.errors import EdgewardenError
 
 if TYPE_CHECKING:
     from edge.config import Site
 
-State = Literal["ok", "warning", "failed"]
-
 _LOW_DISK = 500 * 1024**2
 _PLAUSIBLE_YEAR = 2025
-
-_STATE_OF_HEALTH: dict[str, State] = {
-    "starting": "warning",
-    "ok": "ok",
-    "degraded": "warning",
-    "failed": "failed",
-    "stopping": "warning",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. remedy: the command or step that mends it, empty where nothing is
-    wrong."""
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -136,7 +117,7 @@ def _site(path: Path) -> list[Finding]:
     findings.append(_folder("cache", site.site.cache_dir))
     findings += _bundles(site)
     findings.append(_checked("gallery", lambda: _gallery(site)))
-    findings.append(_daemon(site))
+    findings += look_at_daemon(site.control_socket)
     return findings
 
 
@@ -200,35 +181,6 @@ def _gallery(site: Site) -> str:
     if faults:
         raise EdgewardenError("; ".join(faults), remedy="edgewarden gallery check")
     return f"{people} enrolled"
-
-
-def _daemon(site: Site) -> Finding:
-    """What the running daemon says of itself; that none runs is no fault."""
-    from edge.ops.control_client import ask
-
-    try:
-        status = ask(site.control_socket, "status")
-    except DaemonAbsentError:
-        return Finding("daemon", "ok", "not running")
-    except EdgewardenError as error:
-        return Finding("daemon", "failed", str(error), error.remedy)
-    told = status if isinstance(status, dict) else {}
-    health = str(told.get("health"))
-    reasons = [str(reason) for reason in told.get("reasons", [])]
-    found = "; ".join([f"{health}, process {told.get('pid')}", *reasons, *_parts(told)])
-    state = _STATE_OF_HEALTH.get(health, "failed")
-    return Finding("daemon", state, found, "" if state == "ok" else "journalctl -u edgewarden")
-
-
-def _parts(status: dict[str, object]) -> Iterator[str]:
-    """Cameras, outbox and broker of a running daemon in a few words each."""
-    cameras = status.get("cameras")
-    for name, camera in cameras.items() if isinstance(cameras, dict) else ():
-        yield f"{name} {camera.get('state')} at {camera.get('fps')} fps"
-    yield f"{status.get('outbox')} events in the outbox"
-    broker = status.get("mqtt")
-    if isinstance(broker, dict):
-        yield "broker connected" if broker.get("connected") else f"broker: {broker.get('reason')}"
 
 
 def _checked(name: str, check: Callable[[], str]) -> Finding:

@@ -7,9 +7,23 @@ from pathlib import Path
 
 from edge.cli.command import Command
 
+# A little longer than the daemon takes to say that it takes longer.
+_RELOAD_S = 310.0
+
 
 def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, metavar="SITE", help="the site file")
+    parser.add_argument(
+        "--events",
+        type=Path,
+        metavar="FILE",
+        help="append events to a file, one CloudEvent a line, where the site file names no broker",
+    )
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="start nothing: have the running daemon read the site file again; says how that went",
+    )
     parser.add_argument(
         "--log-format",
         choices=["text", "json"],
@@ -19,6 +33,8 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> int:
+    if arguments.reload:
+        return _reload(arguments.config)
     from edge.config import read_environment
     from edge.ops.logs import configure_logging
     from edge.service import Service
@@ -29,7 +45,16 @@ def _run(arguments: Namespace) -> int:
         log_format=arguments.log_format,
         journal_stream=environment.journal_stream,
     )
-    Service(arguments.config, environment=environment).run()
+    Service(arguments.config, environment=environment, events=arguments.events).run()
+    return 0
+
+
+def _reload(config: Path) -> int:
+    from edge.config import load_site
+    from edge.ops.control_client import ask
+
+    ask(load_site(config).control_socket, "reload", timeout_s=_RELOAD_S)
+    print(f"reloaded {config}")
     return 0
 
 

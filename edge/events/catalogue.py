@@ -40,7 +40,13 @@ EVENTS: tuple[EventKind, ...] = (
     ),
     EventKind("system", "camera_lost", SystemPayload, "A camera's stream is gone."),
     EventKind("system", "camera_recovered", SystemPayload, "A camera's stream is back."),
-    EventKind("system", "degraded", SystemPayload, "The device works, but not as it was set up."),
+    EventKind(
+        "system",
+        "degraded",
+        SystemPayload,
+        "The device works, but not as it was set up: ``started`` when a problem begins, ``ended`` "
+        "when it is over, with its name in ``detail.problem``.",
+    ),
     EventKind(
         "system", "engine_building", SystemPayload, "An engine is being built for this device."
     ),

@@ -150,6 +150,12 @@ class HealthMonitor:
         """The verdict of the last check."""
         return self._report
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """What ``problem`` was told and ``solved`` was not, by name."""
+        with self._lock:
+            return dict(self._problems)
+
     def watchdog_ok(self) -> bool:
         """Whether, at this moment, every stage that has to go on does."""
         return not self._failures()

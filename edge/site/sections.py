@@ -148,6 +148,12 @@ class Mqtt(Section):
             raise refusal("client_cert and client_key together", found=f"only {found}")
         return self
 
+    @model_validator(mode="after")
+    def _password_is_somebodys(self) -> Mqtt:
+        if self.password_file is not None and self.username is None:
+            raise refusal("username beside password_file", found="only password_file")
+        return self
+
 
 class Metrics(Section):
     """``[metrics]``: where they are served; nowhere without this section."""

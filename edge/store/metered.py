@@ -12,14 +12,16 @@ from edge.store.base import Follow
 from edge.store.outbox import SqliteOutbox
 from edge.types import Event, EventDraft
 
-_NOTICE = type_of("system", "outbox_dropped")
+# Whoever writes these tries again until they are committed.
+_TRIED_AGAIN = (type_of("system", "outbox_dropped"), type_of("system", "degraded"))
 
 
 class MeteredOutbox(SqliteOutbox):
     """An outbox that fills in the daemon's metrics.
 
     on_commit: called after every commit, on the thread that made it; it must be quick. lost: events
-    that had no room and of which nobody was told yet; an event that tells of them is none of them.
+    that had no room and of which nobody was told yet; what is tried again until it has room is none
+    of them.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class MeteredOutbox(SqliteOutbox):
             with self._metrics.stage_seconds.time(stage="commit"):
                 events = super()._append(drafts, follow)
         except (StoreFullError, StoreBusyError):
-            lost = sum(draft.type != _NOTICE for draft in drafts)
+            lost = sum(draft.type not in _TRIED_AGAIN for draft in drafts)
             self.lost += lost
             self._metrics.events_lost.inc(lost)
             raise

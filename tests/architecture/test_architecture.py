@@ -48,7 +48,8 @@ FLOORS = {
     ),
     "composition": (
         *("edge.pipeline", "edge.reporter", "edge.replay", "edge.loop", "edge.deployment"),
-        *("edge.service", "edge.upkeep", "edge.snapshots", "edge.latency"),
+        *("edge.service", "edge.upkeep", "edge.troubles", "edge.delivery"),
+        *("edge.snapshots", "edge.latency"),
         *("edge.assembly", "edge.bundler", "edge.enrol", "edge.cli.*"),
         *("edge.fitting", "edge.proving"),
     ),

@@ -153,6 +153,10 @@ REFUSED = {
         MQTT + "client_key = 'cam.key'",
         "mqtt: expected client_cert and client_key together; found only client_key",
     ),
+    "a password without its user": (
+        MQTT + "password_file = 'mqtt.password'",
+        "mqtt: expected username beside password_file; found only password_file",
+    ),
     # lists and tables
     "one camera as a table": (
         "[cameras]\nid = 'door'",

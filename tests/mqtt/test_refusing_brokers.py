@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from edge.config import Mqtt
-from edge.errors import SiteFileError, UsageError
+from edge.errors import UsageError
 from edge.publish.mqtt import publisher as module
 from edge.publish.mqtt.publisher import MqttPublisher
 from edge.publish.mqtt.state import Reason
@@ -300,12 +300,6 @@ def test_nothing_is_left_open_by_a_hundred_connections(
         assert abs(open_files() - before[0]) <= 2
         assert threading.active_count() == before[1]
         publisher.stop()
-
-
-def test_settings_that_contradict_each_other_are_refused(outbox: SqliteOutbox) -> None:
-    lonely = Mqtt(host="127.0.0.1", password_file=Path("/secret"))
-    with pytest.raises(SiteFileError, match="username beside password_file"):
-        MqttPublisher(lonely, site="hq", node="gate-01", outbox=outbox)
 
 
 @pytest.mark.parametrize("ids", [{"site": "h/q"}, {"node": "+"}, {"site": ""}, {"node": "Gate"}])

@@ -5,25 +5,39 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge.cli import main
 from edge.ops.control import ControlServer
 
-Doctor = Callable[[], dict[str, str]]
+Findings = dict[str, dict[str, Any]]
+Doctor = Callable[[], Findings]
 
-STATUS: dict[str, object] = {
+STATUS: dict[str, Any] = {
     "health": "degraded",
     "reasons": ["camera_lost:door"],
     "pid": 42,
     "cameras": {
-        "door": {"state": "lost", "fps": 0.0},
-        "yard": {"state": "live", "fps": 9.9},
+        "door": {"state": "lost", "fps": 0.0, "reason": "no frame for 10 s"},
+        "yard": {"state": "live", "fps": 9.9, "reason": None},
     },
     "outbox": 3,
-    "mqtt": {"connected": False, "reason": "refused"},
+    "outbox_oldest_s": 7201.0,
+    "lost": 0,
+    "mqtt": {
+        "connected": False,
+        "reason": "not_authorised",
+        "detail": "Not authorized, 0x87",
+        "remedy": "Check username.",
+        "published": 7,
+        "refusing": 0,
+    },
+    "events_file": None,
 }
+FINE = {**STATUS, "health": "ok", "reasons": [], "cameras": {}, "outbox": 0, "outbox_oldest_s": 0.0}
+CONNECTED = {**STATUS["mqtt"], "connected": True, "reason": "connected", "detail": ""}
 
 
 @pytest.fixture
@@ -34,37 +48,111 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def doctor(tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> Doctor:
-    """Its finding about the daemon of a site."""
+def site(tmp_path: Path) -> Path:
     site = tmp_path / "site.toml"
     site.write_text(
         "[site]\nid = 'hq'\nnode = 'n'\nstate_dir = 'state'\n[models]\ndetector = 'none'\n"
     )
+    return site
 
-    def ask() -> dict[str, str]:
+
+@pytest.fixture
+def doctor(site: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    """Its findings about a site, by name."""
+
+    def ask() -> Findings:
         main(["doctor", "--config", str(site), "--json"])
-        findings = json.loads(capsys.readouterr().out)
-        (found,) = [finding for finding in findings if finding["name"] == "daemon"]
-        assert isinstance(found, dict)
-        return found
+        return {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
 
     return ask
 
 
+def daemon(state: Path, status: object) -> ControlServer:
+    return ControlServer(state / "control.sock", handlers={"status": lambda request: status})
+
+
 def test_that_none_runs_is_no_fault(doctor: Doctor) -> None:
     found = doctor()
-    assert (found["state"], found["found"]) == ("ok", "not running")
+    assert (found["daemon"]["state"], found["daemon"]["found"]) == ("ok", "not running")
+    assert "outbox" not in found
 
 
 def test_it_tells_how_the_running_one_is(doctor: Doctor, state: Path) -> None:
-    with ControlServer(state / "control.sock", handlers={"status": lambda request: STATUS}):
+    with daemon(state, STATUS):
         found = doctor()
-    assert found["state"] == "warning"
-    assert found["found"] == (
-        "degraded, process 42; camera_lost:door; door lost at 0.0 fps; yard live at 9.9 fps; "
-        "3 events in the outbox; broker: refused"
+    told = {name: (one["state"], one["found"], one["remedy"]) for name, one in found.items()}
+    assert told["daemon"] == (
+        "warning",
+        "degraded, process 42; camera_lost:door",
+        "journalctl -u edgewarden",
     )
-    assert found["remedy"] == "journalctl -u edgewarden"
+    assert told["camera door"] == ("warning", "lost at 0.0 fps: no frame for 10 s", "")
+    assert told["camera yard"] == ("ok", "live at 9.9 fps", "")
+    assert told["outbox"] == ("warning", "3 events wait, the oldest for 2 h", "")
+    assert told["broker"] == (
+        "warning",
+        "no connection: not authorised (Not authorized, 0x87)",
+        "Check username.",
+    )
+    assert found["daemon"]["facts"] == STATUS
+
+
+def test_people_are_told_the_same_without_the_facts(
+    site: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with daemon(state, STATUS):
+        main(["doctor", "--config", str(site)])
+    told = capsys.readouterr().out
+    assert "3 events wait, the oldest for 2 h" in told
+    assert "→ Check username." in told
+    assert "facts" not in told
+    assert "{" not in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "state_of_finding", "text"),
+    [
+        ({"mqtt": CONNECTED}, "broker", "ok", "connected, 7 events delivered"),
+        ({"mqtt": {**CONNECTED, "refusing": 2}}, "broker", "warning", "it refuses 2 events"),
+        (
+            {"outbox": 5, "outbox_oldest_s": 59.0},
+            "outbox",
+            "ok",
+            "5 events wait, the oldest for 59",
+        ),
+        ({"outbox": 0, "lost": 4}, "outbox", "failed", "4 had no room"),
+        (
+            {"outbox": 5, "outbox_oldest_s": 9e5, "mqtt": None},
+            "outbox",
+            "ok",
+            "the oldest for 10 days",
+        ),
+        (
+            {"events_file": {"path": "/x.jsonl", "written": 9, "trouble": ""}},
+            "events file",
+            "ok",
+            "/x.jsonl, 9 events written",
+        ),
+        (
+            {"events_file": {"path": "/x.jsonl", "written": 9, "trouble": "no room"}},
+            "events file",
+            "warning",
+            "no room",
+        ),
+    ],
+)
+def test_what_becomes_of_events(
+    doctor: Doctor,
+    state: Path,
+    changes: dict[str, Any],
+    name: str,
+    state_of_finding: str,
+    text: str,
+) -> None:
+    with daemon(state, {**FINE, **changes}):
+        found = doctor()
+    assert found[name]["state"] == state_of_finding
+    assert text in found[name]["found"]
 
 
 @pytest.mark.parametrize(
@@ -74,17 +162,16 @@ def test_it_tells_how_the_running_one_is(doctor: Doctor, state: Path) -> None:
 def test_its_health_decides(
     doctor: Doctor, state: Path, health: str, state_of_finding: str
 ) -> None:
-    told = {"health": health, "reasons": [], "pid": 42, "outbox": 0, "mqtt": None}
-    with ControlServer(state / "control.sock", handlers={"status": lambda request: told}):
+    with daemon(state, {"health": health, "reasons": [], "pid": 42, "outbox": None, "mqtt": None}):
         found = doctor()
-    assert found["state"] == state_of_finding
-    assert found["found"] == f"{health}, process 42; 0 events in the outbox"
+    assert found["daemon"]["state"] == state_of_finding
+    assert found["daemon"]["found"] == f"{health}, process 42"
 
 
 def test_one_that_cannot_say_is_a_failure(doctor: Doctor, state: Path) -> None:
     with ControlServer(state / "control.sock", handlers={"stop": lambda request: None}):
         found = doctor()
-    assert found["state"] == "failed"
-    assert "knows no such command" in found["found"]
-    with ControlServer(state / "control.sock", handlers={"status": lambda request: None}):
-        assert doctor()["state"] == "failed"
+    assert found["daemon"]["state"] == "failed"
+    assert "knows no such command" in found["daemon"]["found"]
+    with daemon(state, None):
+        assert doctor()["daemon"]["state"] == "failed"

@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.brokers import Broker, Pki, Subscriber, make_pki, new_broker, subscribe_to
 from tests.rtsp.process import RtspServer, why_no_server
 from tests.service.daemon import Daemon, OutboxWatcher, Place, busy_film, make_place
+from tests.service.systemd import Systemd
 from tests.small_world import write_models
 
 MakeBroker = Callable[..., Broker]
@@ -83,6 +85,12 @@ def start() -> Iterator[Start]:
 def watch_outbox(place: Place) -> Iterator[OutboxWatcher]:
     with closing(OutboxWatcher(place.outbox)) as watcher:
         yield watcher
+
+
+@pytest.fixture
+def systemd() -> Iterator[Systemd]:
+    with TemporaryDirectory() as folder, closing(Systemd(Path(folder) / "notify")) as systemd:
+        yield systemd
 
 
 @pytest.fixture

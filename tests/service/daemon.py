@@ -10,7 +10,7 @@ import subprocess
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -92,15 +92,20 @@ def calm_film(path: Path, *, person: int = 1) -> Path:
 class Daemon:
     """``edgewarden run`` on a site file, with all that it and its children say.
 
-    environment: variables beside those of this process.
+    environment: variables beside those of this process. words: further arguments.
     """
 
     def __init__(
-        self, site: Path, *, environment: Mapping[str, str] | None = None, level: str = "info"
+        self,
+        site: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        level: str = "info",
+        words: Sequence[str] = (),
     ) -> None:
         self.socket = site.parent / "state" / "control.sock"
         self.process = subprocess.Popen(
-            [str(COMMAND), "--log-level", level, "run", "--config", str(site)],
+            [str(COMMAND), "--log-level", level, "run", "--config", str(site), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

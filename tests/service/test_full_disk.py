@@ -48,6 +48,10 @@ def require_recovery(
     events = read_events(place.outbox)
     told = [event for event in events if event["type"] == "edgewarden.system.outbox_dropped.v1"]
     assert sum(event["data"]["detail"]["events"] for event in told) > 6
+    amiss = [event for event in events if event["type"] == "edgewarden.system.degraded.v1"]
+    assert [event["data"]["phase"] for event in amiss] == ["started", "ended"]
+    assert amiss[0]["data"]["detail"] == {"problem": "outbox"}
+    assert amiss[0]["time"] < told[0]["time"]
     numbers = [event["data"]["node_sequence"] for event in events]
     assert numbers == list(range(1, len(events) + 1))
 

@@ -81,23 +81,24 @@ def test_credentials_of_cameras_are_said_nowhere(
 def test_the_doctor_asks_the_running_daemon(
     place: Place, start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def doctor() -> dict[str, Any]:
+    def doctor() -> dict[str, dict[str, Any]]:
         capsys.readouterr()
         main(["doctor", "--config", str(place.site), "--json"])
-        findings = json.loads(capsys.readouterr().out)
-        found: dict[str, Any] = next(f for f in findings if f["name"] == "daemon")
-        return found
+        return {found["name"]: found for found in json.loads(capsys.readouterr().out)}
 
     place.add_camera("door", busy_film(place.folder / "door.mp4"))
-    assert doctor()["found"] == "not running"
+    assert doctor()["daemon"]["found"] == "not running"
     daemon = start(place)
     daemon.wait_live("door")
+    wait_until(lambda: read_events(place.outbox))
     told = doctor()
-    assert told["state"] == "ok"
-    assert f"process {daemon.process.pid}" in told["found"]
-    assert "door live" in told["found"]
+    assert told["daemon"]["state"] == "ok"
+    assert f"process {daemon.process.pid}" in told["daemon"]["found"]
+    assert told["camera door"]["found"].startswith("live at ")
+    assert "events wait, the oldest for" in told["outbox"]["found"]
+    assert told["daemon"]["facts"]["outbox"] > 0
     daemon.stop()
-    wait_until(lambda: doctor()["found"] == "not running")
+    wait_until(lambda: doctor()["daemon"]["found"] == "not running")
 
 
 def test_the_metrics_show_every_stage_and_queue(

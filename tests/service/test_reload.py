@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from edge.cli import main
 from edge.ops.control_client import ask
@@ -13,6 +16,7 @@ from tests.service.daemon import Daemon, Place, busy_film, children_of, read_eve
 
 if TYPE_CHECKING:
     from tests.service.conftest import Start
+    from tests.service.systemd import Systemd
 
 
 def captures(daemon: Daemon) -> dict[str, int]:
@@ -88,6 +92,106 @@ def test_a_broken_reload_changes_nothing_and_says_so(place: Place, start: Start)
     ask(daemon.socket, "reload")
     daemon.wait(lambda status: status["health"] == "ok")
     assert captures(daemon) == before
+    daemon.stop()
+
+
+def test_a_reload_that_was_asked_for_is_answered(
+    place: Place, start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def reload() -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["run", "--config", str(place.site), "--reload"])
+        return code, *capsys.readouterr()
+
+    place.add_camera("door", busy_film(place.folder / "film.mp4"))
+    code, _, error = reload()
+    assert code == 1
+    assert "no daemon is running" in error
+    daemon = start(place)
+    daemon.wait_live("door")
+    place.edit('id = "door"', 'id = "yard"')
+    assert reload()[0] == 0
+    assert set(daemon.status()["cameras"]) == {"yard"}  # it is done, not just heard
+
+    good = place.site.read_text()
+    place.edit("detector-bundle", "recogniser-bundle")
+    code, said, error = reload()
+    assert (code, said) == (2, "")
+    assert "right kind of bundle" in error
+    place.site.write_text(good.replace('node = "gate"', 'node = "other"'))
+    code, _, error = reload()
+    assert code == 2
+    assert "[site] of the site file has changed" in error
+    assert "Restart the daemon instead" in error
+    assert set(daemon.status()["cameras"]) == {"yard"}
+    place.site.write_text(good)
+    assert reload()[0] == 0
+    daemon.stop()
+
+
+def test_a_refused_reload_is_told_to_consumers_until_it_is_mended(
+    place: Place, start: Start
+) -> None:
+    place.add_camera("door", busy_film(place.folder / "film.mp4"))
+    place.add('[[rules]]\nid = "amiss"\non = ["system.degraded"]\n')
+    daemon = start(place)
+    daemon.wait_live("door")
+    good = place.site.read_text()
+
+    def told() -> list[dict[str, Any]]:
+        return [
+            event["data"]
+            for event in read_events(place.outbox)
+            if event["type"] == "edgewarden.system.degraded.v1"
+        ]
+
+    place.site.write_text(good + "[[")
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: [data["phase"] for data in told()] == ["started"])
+    assert told()[0]["detail"] == {"problem": "reload"}
+    assert "is not TOML" in told()[0]["reason"]
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_said("nothing has changed", times=2)
+    place.site.write_text(good)
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: [data["phase"] for data in told()] == ["started", "ended"])
+    assert alerts(place, "amiss", "_node") == 1
+    daemon.stop()
+
+
+# Imported by every Python process at its start: the daemon is quick to lose patience, and slow to
+# load models when the file is there.
+SLOW = """
+import os, sys, time
+if sys.argv[0].endswith("edgewarden"):
+    from edge import deployment, service
+    service._LOOP_DEADLINE_S = 1.0
+    load = deployment.load_models
+    def load_slowly(site):
+        if os.path.exists({mark!r}):
+            time.sleep(4)
+        return load(site)
+    deployment.load_models = load_slowly
+"""
+
+
+def test_a_reload_that_takes_long_does_not_stop_the_watchdog(
+    place: Place, start: Start, tmp_path: Path, systemd: Systemd
+) -> None:
+    place.add_camera("door", busy_film(place.folder / "film.mp4"))
+    mark, customised = tmp_path / "slow", tmp_path / "customised"
+    customised.mkdir()
+    (customised / "sitecustomize.py").write_text(SLOW.format(mark=str(mark)))
+    path = os.pathsep.join(filter(None, (str(customised), os.environ.get("PYTHONPATH"))))
+    daemon = start(place, environment={**systemd.environment, "PYTHONPATH": path})
+    daemon.wait_live("door")
+    mark.touch()
+    daemon.signal(signal.SIGHUP)
+    systemd.until("RELOADING=1")
+    said = systemd.until("READY=1")
+    assert said.count("WATCHDOG=1") >= 4
+    assert not [line for line in said if line.startswith("STATUS=failed")]
+    systemd.until("WATCHDOG=1")
     daemon.stop()
 
 

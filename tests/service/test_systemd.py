@@ -3,63 +3,16 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.service.daemon import Place, read_outbox, wait_until
+from tests.service.systemd import WATCHDOG_S, Systemd
 
 if TYPE_CHECKING:
     from tests.brokers import Pki
     from tests.service.conftest import MakeBroker, Start
-
-WATCHDOG_S = 1.0
-
-
-class Systemd:
-    """The socket at which services tell how they are."""
-
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
-        self.environment = {
-            "NOTIFY_SOCKET": str(path),
-            "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6)),
-        }
-
-    def next(self, seconds: float = 30) -> list[str]:
-        """The lines of the next message; none where none comes in time."""
-        self._socket.settimeout(seconds)
-        try:
-            return self._socket.recv(65536).decode().splitlines()
-        except TimeoutError:
-            return []
-
-    def until(self, start: str) -> list[str]:
-        """Everything up to the first message with a line that starts so."""
-        said: list[str] = []
-
-        def heard() -> bool:
-            said.extend(lines := self.next())
-            return any(line.startswith(start) for line in lines)
-
-        wait_until(heard)
-        return said
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@pytest.fixture
-def systemd() -> Iterator[Systemd]:
-    with TemporaryDirectory() as folder, closing(Systemd(Path(folder) / "notify")) as systemd:
-        yield systemd
 
 
 def test_it_is_told_of_the_start_a_reload_and_the_end(

@@ -28,7 +28,7 @@ class Courier:
     """Serves one connection after the other. Its numbers may be read from any thread.
 
     published: events acknowledged with success. refused: answers that said no. outbox_fault: why
-    the outbox cannot be used just now. alive_at: when it last did anything, by ``clock``.
+    the outbox cannot be used just now. beat: called whenever it comes round.
     """
 
     def __init__(
@@ -39,15 +39,16 @@ class Courier:
         pictures: Pictures,
         clock: Callable[[], float],
         on_acknowledged: Callable[[Event], None] | None,
+        beat: Callable[[], None],
     ) -> None:
         self.published = self.refused = 0
         self.outbox_fault = ""
-        self.alive_at = clock()
         self._window = window
         self._retained = retained
         self._pictures = pictures
         self._clock = clock
         self._on_acknowledged = on_acknowledged
+        self._beat = beat
         self._store_retry_at = 0.0
 
     def serve(self, link: Link, *, wake: int, may_leave: Callable[[], bool]) -> None:
@@ -67,7 +68,7 @@ class Courier:
             if may_leave():
                 return
             self.turn(link, 0 if more else TICK_S, wake)
-            if self._window.unanswered_s(self.alive_at) > ANSWER_S:
+            if self._window.unanswered_s(self._clock()) > ANSWER_S:
                 link.drop(Reason.UNANSWERED)
 
     def say_last(self, link: Link, topic: str, payload: bytes, *, wake: int) -> None:
@@ -89,7 +90,8 @@ class Courier:
     def turn(self, link: Link, timeout_s: float, wake: int) -> None:
         """Wait for packets, at most so long, and deal with the answers among them."""
         answers = link.turn(timeout_s, wake)
-        now = self.alive_at = self._clock()
+        now = self._clock()
+        self._beat()
         _empty(wake)
         for answer in answers:
             taken = not answer.refusal

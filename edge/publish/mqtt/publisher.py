@@ -19,7 +19,6 @@ from threading import Lock
 from types import TracebackType
 
 from edge.config import Mqtt
-from edge.errors import SiteFileError
 from edge.events.names import AVAILABILITY_TOPIC, STATUS_TOPIC
 from edge.events.payloads import CameraStatus
 from edge.ids import require_id
@@ -53,9 +52,10 @@ class MqttPublisher:
     outbox: open, and stays so until after ``stop``. credentials: systemd's folder of them, if any.
     window: most events that are sent twice when a connection or the process ends. on_acknowledged:
     is given every event that the broker took, on the publisher's thread; it must be quick and must
-    not raise. clock: seconds, monotonic.
+    not raise. beat: called at least every few seconds while the thread goes on; a name that does
+    not resolve may hold it up for longer. clock: seconds, monotonic.
 
-    Raises SiteFileError for settings that contradict each other, UsageError for ids that are none.
+    Raises UsageError for ids that are none.
     """
 
     def __init__(
@@ -69,14 +69,9 @@ class MqttPublisher:
         window: int = 20,
         keepalive_s: int = 10,
         on_acknowledged: Callable[[Event], None] | None = None,
+        beat: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if settings.password_file is not None and settings.username is None:
-            raise SiteFileError(
-                "[mqtt] has a password and nobody it belongs to",
-                expected="username beside password_file",
-                found="password_file alone",
-            )
         self._settings = settings
         self._site = require_id(site, "the site id")
         self._node = require_id(node, "the node id")
@@ -93,7 +88,9 @@ class MqttPublisher:
             pictures=self._pictures,
             clock=clock,
             on_acknowledged=on_acknowledged,
+            beat=beat,
         )
+        self._beat = beat
         self._worker: Worker | None = None
         self._stopping = Flag()
         self._stop_by = 0.0
@@ -115,7 +112,6 @@ class MqttPublisher:
             reason=self._condition.reason,
             detail=self._condition.detail,
             since=self._since,
-            alive_at=self._courier.alive_at,
             in_flight=self._window.in_flight,
             published=self._courier.published,
             refused=self._courier.refused,
@@ -214,7 +210,7 @@ class MqttPublisher:
 
     def _connect_and_serve(self) -> Link:
         """One connection, from dialling to its end."""
-        self._courier.alive_at = self._clock()
+        self._beat()
         link = Link(
             self._settings,
             client_id=f"edgewarden:{self._site}:{self._node}",

@@ -67,20 +67,18 @@ class Condition:
 class MqttState:
     """Where the publisher stands. Counts begin at its start.
 
-    connected: the broker has said yes. since: when ``reason`` became what it is, and alive_at: when
-    its thread last went round; both by the publisher's clock. in_flight: events that were handed
-    over and are not acknowledged. published: events acknowledged with success. refused: answers
-    that said no. refusing: events that the broker has refused and that wait for another try.
-    reconnects: connections after the first. pictures_sent, pictures_dropped: what became of what
-    was given to ``send_picture``. outbox: why the outbox cannot be used just now; empty
-    when it can.
+    connected: the broker has said yes. since: when ``reason`` became what it is, by the
+    publisher's clock. in_flight: events that were handed over and are not acknowledged. published:
+    events acknowledged with success. refused: answers that said no. refusing: events that the
+    broker has refused and that wait for another try. reconnects: connections after the first.
+    pictures_sent, pictures_dropped: what became of what was given to ``send_picture``. outbox: why
+    the outbox cannot be used just now; empty when it can.
     """
 
     connected: bool
     reason: Reason
     detail: str
     since: float
-    alive_at: float
     in_flight: int
     published: int
     refused: int
@@ -89,3 +87,8 @@ class MqttState:
     pictures_sent: int
     pictures_dropped: int
     outbox: str
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about ``reason``; empty where nothing has to be done."""
+        return REMEDIES.get(self.reason, "")
