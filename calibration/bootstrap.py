@@ -62,7 +62,8 @@ def bootstrap(
     drawn = np.empty(resamples)
     for place in range(resamples):
         picked = random.integers(len(members), size=len(members))
-        drawn[place] = statistic(np.concatenate([members[index] for index in picked]))
+        indices = picked if groups is None else np.concatenate([members[one] for one in picked])
+        drawn[place] = statistic(indices)
     defined = drawn[~np.isnan(drawn)]
     if len(defined) < _LEAST_DEFINED * resamples:
         return Interval(value, math.nan, math.nan, confidence)

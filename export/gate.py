@@ -26,8 +26,8 @@ State = Literal["accepted", "candidate", "refused"]
 class Gate:
     """Judges variants of one model on one set of samples; the reference runs once, here.
 
-    groups: to which clip or track each sample belongs, for frames of one clip are not independent.
-    truth: what is in each picture, for detectors. seed: of the bootstrap.
+    groups: which samples belong together, for frames of one clip are not independent; as the
+    samples say where None. truth: what is in each picture, for detectors. seed: of the bootstrap.
 
     Raises what running the reference raises, ValueError where groups or truth are of another number
     than the samples, UsageError where there are no samples.
@@ -43,7 +43,12 @@ class Gate:
         truth: Sequence[Boxes] | None = None,
         seed: int = 0,
     ) -> None:
-        study = Study(samples=samples, groups=groups, truth=truth, seed=seed)
+        study = Study(
+            samples=samples,
+            groups=samples.groups if groups is None else groups,
+            truth=truth,
+            seed=seed,
+        )
         self._measure = MEASURES[manifest.role](manifest, reference, study)
 
     def judge(self, variant: Runner) -> Judgement:

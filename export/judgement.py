@@ -135,7 +135,7 @@ def judgement_of(
     """The judgement that follows: one failed bound fails, else one that is open leaves it open."""
     failed = [bound for bound in bounds if bound.passed is False]
     open_ = [bound for bound in bounds if bound.passed is None]
-    among = f"{samples} samples" + (f" in {groups} groups" if groups != samples else "")
+    among = f"{samples} samples" + (f" from {groups} files or tracks" if groups != samples else "")
     if failed:
         text = "; ".join(map(str, failed))
     elif open_:

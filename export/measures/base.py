@@ -27,11 +27,19 @@ Item = TypeVar("Item")
 _CONFIDENCE = 0.9
 # The share of samples that may lie beyond a tail's tolerance.
 TAIL = 0.01
+_LEAST_GROUPS = 5
+_RUNS = 20
 _MOST_TRIALS = 1e7
 
 
 class Samples(Protocol):
     """What a variant is judged on; a CalibrationSet is one. Gone through anew for every model."""
+
+    @property
+    def groups(self) -> Sequence[Hashable] | None:
+        """For each sample the clip or track it is from, in which they follow in time; None where
+        each is its own.
+        """
 
     def pictures(self) -> Iterator[ByteImage]:
         """Pictures, uint8 ``[H, W, 3]`` BGR: aligned crops for a recogniser, whole for a
@@ -44,7 +52,10 @@ class Samples(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """The samples, which of them belong together, and what is known of their pictures."""
+    """The samples, which of them belong together, and what is known of their pictures.
+
+    seed: of the bootstrap.
+    """
 
     samples: Samples
     groups: Sequence[Hashable] | None = None
@@ -52,10 +63,15 @@ class Study:
     seed: int = 0
 
     def interval(self, statistic: Callable[[Indices], float], count: int) -> Interval:
-        """The bootstrap interval of a statistic of ``count`` samples."""
-        return bootstrap(
-            statistic, count, groups=self.groups, confidence=_CONFIDENCE, seed=self.seed
-        )
+        """The bootstrap interval of a statistic of ``count`` samples.
+
+        Few clips cannot be drawn from. Runs of samples that follow each other then stand in for
+        them (Künsch, Annals of Statistics 17, 1989), and the interval is one for these clips alone.
+        """
+        groups = self.groups
+        if groups is not None and len(set(groups)) < _LEAST_GROUPS:
+            groups = _runs(groups, count)
+        return bootstrap(statistic, count, groups=groups, confidence=_CONFIDENCE, seed=self.seed)
 
     def mean(self, name: str, values: Values, tolerance: float, *, least: bool = True) -> Bound:
         """The bound of a mean."""
@@ -156,6 +172,16 @@ def batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
     """The items, up to ``size`` at a time."""
     while batch := list(islice(items, size)):
         yield batch
+
+
+def _runs(groups: Sequence[Hashable], count: int) -> list[Hashable]:
+    """Each group in runs of one length, about _RUNS of them in all."""
+    length = max(1, count // _RUNS)
+    runs: list[Hashable] = [0] * count
+    for number, members in enumerate(group_members(count, groups)):
+        for place, index in enumerate(members):
+            runs[index] = (number, place // length)
+    return runs
 
 
 def _share_at_least(share: float, trials: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,14 @@ from edge.vision.preprocess import to_tensor
 
 @dataclass(frozen=True, slots=True)
 class PictureSamples:
-    """Pictures that have the size the model takes, or, for a detector, any size."""
+    """Pictures that have the size the model takes, or, for a detector, any size.
+
+    groups: to which clip or track each belongs.
+    """
 
     manifest: Manifest
     given: Sequence[ByteImage]
+    groups: Sequence[Hashable] | None = None
 
     def pictures(self) -> Iterator[ByteImage]:
         """The pictures as they were given."""
@@ -47,6 +51,10 @@ class LatentSamples:
     signature: Signature
     count: int
     seed: int = 0
+
+    @property
+    def groups(self) -> None:
+        """None: each latent is drawn by itself."""
 
     def pictures(self) -> Iterator[ByteImage]:
         """None: a generator takes no pictures."""

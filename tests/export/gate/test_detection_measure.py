@@ -84,8 +84,8 @@ def manifest(manifest_of: MakeManifest) -> Manifest:
 
 @pytest.fixture
 def gate(manifest: Manifest, numbered: Numbered) -> Callable[..., Gate]:
-    def make(count: int = 160, **more: Any) -> Gate:
-        samples = PictureSamples(manifest, numbered(count, (WIDTH, HEIGHT)))
+    def make(count: int = 160, groups: list[int] | None = None, **more: Any) -> Gate:
+        samples = PictureSamples(manifest, numbered(count, (WIDTH, HEIGHT)), groups)
         return Gate(manifest, model(sure), samples, **more)
 
     return make

@@ -99,7 +99,7 @@ def test_the_text_says_what_failed_and_on_how_much() -> None:
 
     assert "figure 1 0.825 < 0.985" in text
     assert "figure 0" not in text
-    assert "60 samples in 4 groups" in text
+    assert "60 samples from 4 files or tracks" in text
 
 
 def test_the_text_says_what_is_not_resolvable_and_how_many_more_it_takes() -> None:

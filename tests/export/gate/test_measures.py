@@ -51,8 +51,8 @@ class TestRecogniser:
         manifest = manifest_of("reid-0095", outputs=["y"])
 
         def make(count: int, groups: Sequence[int] | None = None) -> Gate:
-            samples = PictureSamples(manifest, numbered(count, (128, 128)))
-            return Gate(manifest, answering(rows(embedding)), samples, groups=groups)
+            samples = PictureSamples(manifest, numbered(count, (128, 128)), groups)
+            return Gate(manifest, answering(rows(embedding)), samples)
 
         return make
 
@@ -129,13 +129,18 @@ class TestRecogniser:
         assert aware.bounds[0].low < blind.low
         assert aware.bounds[0].value - aware.bounds[0].low > 3 * (blind.value - blind.low)
 
-    def test_one_clip_alone_resolves_nothing(
+    def test_one_clip_is_judged_by_its_runs(
         self, gate: Callable[..., Gate], answering: Answering
     ) -> None:
-        found = gate(50, [0] * 50).judge(answering(rows(embedding)))
+        """Of 400 frames of one clip 20 that follow each other are bad: one run of 20."""
+        answer = rows(lambda n: embedding(n, 0.95 if 200 <= n < 220 else 0.9995))
 
-        assert found.passed is None
-        assert found.groups == 1
+        blind = gate(400).judge(answering(answer))
+        aware = gate(400, [0] * 400).judge(answering(answer))
+
+        assert aware.groups == 1
+        assert aware.bounds[0].low < blind.bounds[0].low - 0.001
+        assert "400 samples from 1 files or tracks" in aware.text
 
     def test_a_vector_of_zeros_counts_as_opposite(
         self, gate: Callable[..., Gate], answering: Answering
