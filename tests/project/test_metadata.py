@@ -91,9 +91,21 @@ def test_every_command_module_is_registered_under_its_own_name(
     repository: Path, metadata: dict[str, Any]
 ) -> None:
     modules = {
-        path.stem: f"{'.'.join(path.relative_to(repository).with_suffix('').parts)}:command"
+        f"{'.'.join(path.relative_to(repository).with_suffix('').parts)}:command"
         for folder in ("edge/cli", "export/cli", "calibration/cli")
         for path in sorted((repository / folder).glob("*.py"))
         if "command" in top_level_names(path)
     }
-    assert metadata["entry-points"]["edgewarden.commands"] == modules
+    commands = metadata["entry-points"]["edgewarden.commands"]
+    groups = {f"edgewarden.{name}" for name in commands} | {"edgewarden.commands"}
+    assert set(metadata["entry-points"]) <= groups
+    registered = [
+        (name, module)
+        for group in metadata["entry-points"].values()
+        for name, module in group.items()
+    ]
+    assert {module for _, module in registered} == modules
+    assert len(registered) == len(modules)
+    for name, module in registered:
+        stem = module.removesuffix(":command").rpartition(".")[2]
+        assert stem == name or stem.endswith(name.replace("-", "_"))

@@ -1,0 +1,1 @@
+"""What TensorRT's ONNX parser takes: its operators, and its rules as checks of a graph."""
