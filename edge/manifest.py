@@ -228,7 +228,9 @@ class Manifest(Part):
 
     def _check_tensors(self) -> None:
         _require_unique("inputs and outputs", (*self.input_names, *self.output_names))
-        single = ("embedding", "regression", "logits", "clip_logits")
+        single = ["embedding", "logits", "clip_logits"]
+        if self.role != "anomaly":  # an encoder gives a mean and a variance
+            single.append("regression")
         if self.decoder.name in single and len(self.outputs) != 1:
             raise ValueError(
                 f"outputs: expected one for decoder {self.decoder.name}, found {len(self.outputs)}"

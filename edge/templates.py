@@ -200,6 +200,12 @@ TEMPLATES: dict[str, dict[str, Any]] = {
         "input": _image("RGB", 0, 1 / 255, {"mode": "stretch"}, *_FREE),
         "outputs": _picture(0, 1),
     },
+    # A VAE's encoder: the mean of the latent, and its variance or the logarithm of that.
+    "encoder": {
+        "role": "anomaly",
+        "decoder": {"name": "regression"},
+        "input": _image("RGB", 0, 1 / 255, {"mode": "stretch"}, *_FREE),
+    },
     # A GAN's discriminator kept as a score: one logit, the larger the more like its training data.
     "discriminator": {
         "role": "anomaly",

@@ -275,6 +275,18 @@ def test_a_discriminator_is_kept_as_a_score(
     assert "[N, 1]" in fails(classifier(tmp_path / "c.onnx", 4), "discriminator")
 
 
+def test_an_encoder_gives_a_mean_and_a_variance(bundle: Bundle, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("Exp", ["mean"], ["variance"]),
+    ]
+    outputs: dict[str, Axes] = {"mean": ["N", 3], "variance": ["N", 3]}
+    model = write(tmp_path / "e.onnx", nodes, {"x": ["N", 3, 16, 16]}, outputs)
+    manifest = bundle(model, "encoder")
+    assert manifest.role == "anomaly"
+    assert manifest.output_names == ("mean", "variance")
+
+
 def test_a_classifier_names_its_classes(
     bundle: Bundle, fails: Callable[..., str], tmp_path: Path
 ) -> None:
