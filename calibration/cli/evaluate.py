@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from calibration.cli.evaluate_image import add_image
+from calibration.cli.evaluate_models import add_classification, add_detection
 from calibration.cli.verification import add_verification
 from calibration.identification import (
     Coverage,
@@ -82,6 +84,9 @@ def _configure(parser: ArgumentParser) -> None:
         help="and whose largest face has so many pixels (default: %(default)g)",
     )
     sub.add_argument("--json", action="store_true", help="print one JSON document")
+    add_detection(kinds)
+    add_classification(kinds)
+    add_image(kinds)
 
 
 def _identification(arguments: Namespace) -> int:

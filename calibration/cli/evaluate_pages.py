@@ -1,0 +1,125 @@
+"""The pages of ``edgewarden evaluate``: what was measured, with plots."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.plots import Curve, curves, matrix
+from calibration.report import Gallery, Plot, Section, Table, render_page
+from edge.durable import write_new_file
+from edge.errors import OutputError
+from edge.types import ByteImage
+
+if TYPE_CHECKING:
+    from calibration.bootstrap import Interval
+    from calibration.classification import Classified
+    from calibration.detection import Matches
+    from edge.types import Detections
+
+_BOX = (0, 158, 115)  # BGR
+_WIDEST = 360
+
+
+def require_new(path: Path | None) -> None:
+    """Refuse a report that could not be written, before the work. Raises OutputError."""
+    if path is not None and (os.path.lexists(path) or not path.parent.is_dir()):
+        raise OutputError(
+            f"cannot write {path}",
+            expected="a path that is not taken, in a folder that exists",
+            found="a file" if os.path.lexists(path) else "no such folder",
+            remedy="Choose another path, or remove it first.",
+        )
+
+
+def write_page(path: Path, page: bytes) -> None:
+    """Write a page. Raises OutputError or StoreFullError."""
+    write_new_file(path, page)
+
+
+def detection_page(
+    facts: Mapping[str, object],
+    figures: Mapping[str, Interval],
+    matches: Matches,
+    files: Sequence[Path],
+    found: Sequence[Detections],
+    score: float,
+) -> bytes:
+    """Average precision, its curve, and some pictures with what was found in them."""
+    total = sum(int(truths.sum()) for truths in matches.truths.values())
+    hits = np.cumsum(matches.hits)
+    ranks = np.arange(1, len(hits) + 1)
+    line = Curve(name="", x=hits / max(total, 1), y=hits / ranks)
+    best = next(iter(figures.items()))
+    sections = [
+        Section(title="Figures", text=_MEANING, blocks=[_intervals(figures)]),
+        Section(
+            title="Precision and recall",
+            text="All labels together, at an overlap of 0.5; every point is one more detection, "
+            "best score first.",
+            blocks=[Plot(svg=curves([line], x="recall", y="precision"), alt="precision, recall")],
+        ),
+        Section(
+            title="Pictures",
+            text=f"Boxes with a score of {score:g} or more, the bundle's own operating point.",
+            blocks=[
+                Gallery(
+                    pictures=[
+                        _drawn(file, one, score) for file, one in zip(files, found, strict=False)
+                    ]
+                )
+            ],
+        ),
+    ]
+    lead = f"{best[0]} {best[1].value:.3f}"
+    return render_page("Detection", lead=lead, facts=facts, sections=sections)
+
+
+def classification_page(facts: Mapping[str, object], result: Classified) -> bytes:
+    """Accuracy and F1, label by label, and who is taken for whom."""
+    rows = [[one.label, one.support, one.precision, one.recall, one.f1] for one in result.per_label]
+    svg = matrix(result.confusion, result.labels, x="said", y="shown")
+    sections = [
+        Section(
+            title="Figures",
+            text=_MEANING,
+            blocks=[_intervals({"accuracy": result.accuracy, "macro F1": result.macro_f1})],
+        ),
+        Section(
+            title="Labels",
+            blocks=[
+                Table(headings=["label", "pictures", "precision", "recall", "F1"], rows=rows),
+                Plot(
+                    svg=svg, alt="confusion", caption="rows: what is shown; columns: what was said"
+                ),
+            ],
+        ),
+    ]
+    lead = f"accuracy {result.accuracy.value:.3f} over {result.count} pictures"
+    return render_page("Classification", lead=lead, facts=facts, sections=sections)
+
+
+_MEANING = "Low and high bound the figure with 95 % confidence, by bootstrap over the files."
+
+
+def _intervals(figures: Mapping[str, Interval]) -> Table:
+    rows = [[name, one.value, one.low, one.high] for name, one in figures.items()]
+    return Table(headings=["figure", "value", "low", "high"], rows=rows)
+
+
+def _drawn(file: Path, found: Detections, score: float) -> tuple[str, ByteImage]:
+    import cv2
+
+    from edge.media.image import read_image
+
+    picture = read_image(file)
+    for box in found.boxes[found.scores >= score]:
+        left, top, right, bottom = (round(float(side)) for side in box)
+        cv2.rectangle(picture, (left, top), (right, bottom), _BOX, 2)
+    factor = min(1.0, _WIDEST / picture.shape[1])
+    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
+    return file.name, np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
