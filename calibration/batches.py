@@ -22,7 +22,7 @@ Kind = Literal["real", "generated", "noise"]
 Indices = NDArray[np.int64]
 
 # Of prepared pictures on the disk; what goes beyond is prepared anew in every pass.
-_MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 30
 
 
 def fit(picture: ByteImage, spec: Input) -> ByteImage:
@@ -107,10 +107,10 @@ class PictureSource(Source):
 class Spool:
     """Pictures kept in a file without a name, which is gone with the process."""
 
-    def __init__(self, *, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  # the finaliser closes it
         weakref.finalize(self, self._file.close)
-        self._most = most_bytes
+        self._most = MOST_BYTES
         self._end = 0
         # For each index where its picture starts, -1 for none, and its height and width.
         self._places = array("q")
