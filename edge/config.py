@@ -65,6 +65,7 @@ __all__ = [
     "UnixAddress",
     "forbid_telemetry",
     "load_site",
+    "prefer_keras_backend",
     "read_environment",
     "threshold_for",
 ]
@@ -172,6 +173,11 @@ def forbid_telemetry() -> None:
     keep a device id and a database in the user's cache.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
+def prefer_keras_backend(name: str) -> None:
+    """Let Keras, which reads this when it is imported, run on ``name`` unless the user chose."""
+    os.environ.setdefault("KERAS_BACKEND", name)
 
 
 def _watchdog_s(variables: Mapping[str, str]) -> float | None:
