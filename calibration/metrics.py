@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.bootstrap import Indices, Interval, bootstrap
 from calibration.pairs import Comparisons, genuine_of, impostors_of
@@ -22,6 +21,8 @@ from edge.types import FloatArray
 
 RESAMPLES = 500
 _MOST_POINTS = 400
+_BINS = 60
+_DIGITS = 12  # beyond these a rate is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,15 @@ class Curve:
     threshold: Values
     fmr: Values
     fnmr: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How similarities are spread: shares ``[B]`` of each kind between ``edges [B + 1]``."""
+
+    edges: Values
+    genuine: Values
+    impostor: Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +72,7 @@ class Verification:
     auc: Interval
     eer: float
     curve: Curve
+    spread: Spread
     at: tuple[FnmrAtFmr, ...]
 
 
@@ -84,10 +95,12 @@ def verification(
     if not len(genuine) or not len(impostor):
         raise ValueError("expected two people or more, one of them with two pictures or more")
     trial, count = _Trial(genuine, impostor), int(person.max()) + 1
-    weights = trial.weights(np.ones(count))
-    area = float(roc_auc_score(trial.same, trial.similarity, sample_weight=weights))
+    same = np.repeat([True, False], [len(trial.genuine), len(trial.impostor)])
+    similarity = np.concatenate([trial.genuine, trial.impostor])
+    weights = np.concatenate(trial.weights(np.ones(count)))
+    area = float(roc_auc_score(same, similarity, sample_weight=weights))
     fmr, tmr, threshold = roc_curve(
-        trial.same, trial.similarity, sample_weight=weights, drop_intermediate=False
+        same, similarity, sample_weight=weights, drop_intermediate=False
     )
     fnmr = 1 - np.asarray(tmr)
     return Verification(
@@ -98,61 +111,73 @@ def verification(
         auc=replace(over_people(trial.area, count, resamples), value=area),
         eer=float(((fmr + fnmr) / 2)[np.argmin(np.abs(fmr - fnmr))]),
         curve=_thinned(threshold, fmr, fnmr),
-        at=tuple(_at(trial, count, wanted, len(impostor), resamples) for wanted in rates),
+        spread=_spread(trial, count),
+        at=tuple(_at(trial, count, wanted, genuine, impostor, resamples) for wanted in rates),
     )
 
 
 class _Trial:
-    """All comparisons in descending order, for weights that change."""
+    """All comparisons, ready for weights that change with who is drawn how often.
+
+    Both kinds are in descending order of similarity.
+    """
 
     def __init__(self, genuine: Comparisons, impostor: Comparisons) -> None:
-        similarity = np.concatenate([genuine.similarity, impostor.similarity])
-        order = np.argsort(-similarity, kind="stable")
-        self.similarity = similarity[order]
-        self.same: NDArray[np.bool_] = (np.arange(len(similarity)) < len(genuine.similarity))[order]
-        first = np.concatenate([genuine.people[genuine.unit, 0], impostor.people[impostor.unit, 0]])
-        second = np.concatenate(
-            [genuine.people[genuine.unit, 0], impostor.people[impostor.unit, 1]]
-        )
-        share = np.concatenate([1 / genuine.sizes[genuine.unit], 1 / impostor.sizes[impostor.unit]])
-        self._first, self._second, self._share = first[order], second[order], share[order]
+        down = np.argsort(-genuine.similarity, kind="stable")
+        unit = genuine.unit[down]
+        self.genuine = genuine.similarity[down]
+        self._own, self._own_share = genuine.people[unit, 0], 1 / genuine.sizes[unit]
+        down = np.argsort(-impostor.similarity, kind="stable")
+        unit = impostor.unit[down]
+        self.impostor = impostor.similarity[down]
+        self._first, self._second = impostor.people[unit].T.copy()
+        self._share = 1 / impostor.sizes[unit]
         # The last place of each run of equal similarities: no threshold parts them.
-        self._ends = np.append(np.flatnonzero(np.diff(self.similarity)), len(similarity) - 1)
+        self._ends = np.append(np.flatnonzero(np.diff(self.impostor)), len(self.impostor) - 1)
+        # How many impostors are above each genuine similarity, and how many not below it.
+        self._above = np.searchsorted(-self.impostor, -self.genuine, side="left")
+        self._reach = np.searchsorted(-self.impostor, -self.genuine, side="right")
 
-    def weights(self, drawn: Values) -> Values:
-        """Of each comparison, where every person was drawn so many times: ``[P]`` to ``[M]``."""
-        times = np.where(self.same, 1.0, drawn[self._second])
-        weights: Values = self._share * drawn[self._first] * times
-        return weights
-
-    def rates(self, drawn: Values) -> tuple[Values, Values]:
-        """False and true match rate at each similarity that occurs; NaN where nothing was drawn."""
-        weights = self.weights(drawn)
-        false = np.cumsum(np.where(self.same, 0, weights))[self._ends]
-        true = np.cumsum(np.where(self.same, weights, 0))[self._ends]
-        if not false[-1] or not true[-1]:
-            return np.full(len(false), math.nan), np.full(len(true), math.nan)
-        return false / false[-1], true / true[-1]
+    def weights(self, drawn: Values) -> tuple[Values, Values]:
+        """Of each genuine and each impostor comparison, where every person was drawn so many times:
+        ``[P]``. Nobody is an impostor to themselves, however often they were drawn."""
+        genuine: Values = self._own_share * drawn[self._own]
+        impostor: Values = self._share * drawn[self._first] * drawn[self._second]
+        return genuine, impostor
 
     def area(self, drawn: Values) -> float:
-        """Area under the ROC."""
-        false, true = self.rates(drawn)
-        steps = np.diff(false, prepend=0.0)
-        return float((steps * (true + np.append(0.0, true[:-1])) / 2).sum())
+        """Area under the ROC; NaN where a kind was not drawn."""
+        genuine, impostor = self.weights(drawn)
+        passed = np.append(0.0, np.cumsum(impostor))
+        total = passed[-1] * genuine.sum()
+        below = passed[-1] - (passed[self._above] + passed[self._reach]) / 2
+        return float(genuine @ below / total) if total else math.nan
 
     def fnmr_at(self, drawn: Values, wanted: float) -> float:
-        """FNMR at the lowest threshold whose false match rate is at most ``wanted``."""
-        false, true = self.rates(drawn)
-        last = _last_within(false, wanted)
-        if np.isnan(false[0]):
+        """FNMR at the lowest threshold whose false match rate is at most ``wanted``; NaN where a
+        kind was not drawn."""
+        genuine, impostor = self.weights(drawn)
+        first = self._first_over(impostor, wanted)
+        total = genuine.sum()
+        if first is None or not total:
             return math.nan
-        return 1.0 if last is None else float(1 - true[last])
+        missed = np.searchsorted(-self.genuine, -self.impostor[first], side="left")
+        return round(float(genuine[missed:].sum() / total), _DIGITS)
 
     def threshold_at(self, wanted: float) -> float:
-        """That threshold, everybody drawn once; above all where even the highest match is false."""
-        false, _ = self.rates(np.ones(int(self._second.max()) + 1))
-        last = _last_within(false, wanted)
-        return math.inf if last is None else float(self.similarity[self._ends[last]])
+        """That threshold with everybody drawn once: just above the first impostor too many."""
+        _, impostor = self.weights(np.ones(int(self._second.max()) + 1))
+        first = self._first_over(impostor, wanted)
+        assert first is not None  # everybody was drawn
+        return float(np.nextafter(self.impostor[first], np.float32(2)))
+
+    def _first_over(self, impostor: Values, wanted: float) -> int | None:
+        """Where the matches become too many; None where there is no impostor."""
+        passed = np.cumsum(impostor)[self._ends]
+        if not passed[-1]:
+            return None
+        limit = wanted * (1 + 1e-9) * passed[-1]
+        return int(self._ends[np.searchsorted(passed, limit, side="right")])
 
 
 def over_people(statistic: Callable[[Values], float], count: int, resamples: int) -> Interval:
@@ -164,19 +189,48 @@ def over_people(statistic: Callable[[Values], float], count: int, resamples: int
     return bootstrap(of_draw, count, resamples=resamples)
 
 
-def _last_within(false: Values, wanted: float) -> int | None:
-    """The last place at which the rate is at most ``wanted``; None where it never is."""
-    last = int(np.searchsorted(false, wanted * (1 + 1e-9), side="right")) - 1
-    return last if last >= 0 else None
+def exact_where_certain(interval: Interval, people: int) -> Interval:
+    """The interval of a rate; the exact one for so many people where none or all go wrong.
+
+    Drawing anew those with whom nothing went wrong shows nothing of those with whom it would.
+    """
+    if interval.value not in (0.0, 1.0) or interval.low < interval.high:
+        return interval
+    most = 1 - ((1 - interval.confidence) / 2) ** (1 / people)
+    low, high = (0.0, most) if interval.value == 0 else (1 - most, 1.0)
+    return replace(interval, low=low, high=high)
 
 
-def _at(trial: _Trial, people: int, wanted: float, pairs: int, resamples: int) -> FnmrAtFmr:
+def _at(
+    trial: _Trial,
+    count: int,
+    wanted: float,
+    genuine: Comparisons,
+    impostor: Comparisons,
+    resamples: int,
+) -> FnmrAtFmr:
     needed = trials_needed(wanted)
-    if pairs < needed:
+    if len(impostor) < needed:
         return FnmrAtFmr(fmr=wanted, needed=needed, threshold=None, fnmr=None)
-    fnmr = over_people(lambda drawn: trial.fnmr_at(drawn, wanted), people, resamples)
-    threshold = trial.threshold_at(wanted)
-    return FnmrAtFmr(fmr=wanted, needed=needed, threshold=threshold, fnmr=fnmr)
+    fnmr = over_people(lambda drawn: trial.fnmr_at(drawn, wanted), count, resamples)
+    return FnmrAtFmr(
+        fmr=wanted,
+        needed=needed,
+        threshold=trial.threshold_at(wanted),
+        fnmr=exact_where_certain(fnmr, len(genuine)),
+    )
+
+
+def _spread(trial: _Trial, count: int) -> Spread:
+    low = math.floor(float(min(trial.genuine[-1], trial.impostor[-1])) * 20) / 20
+    edges = np.linspace(low, 1.0, _BINS + 1)
+    genuine, impostor = (
+        np.histogram(similarity, edges, weights=weights / weights.sum())[0]
+        for similarity, weights in zip(
+            (trial.genuine, trial.impostor), trial.weights(np.ones(count)), strict=True
+        )
+    )
+    return Spread(edges=edges, genuine=genuine, impostor=impostor)
 
 
 def _thinned(threshold: Values, fmr: Values, fnmr: Values) -> Curve:

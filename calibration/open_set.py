@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.bootstrap import Interval
-from calibration.metrics import RESAMPLES, over_people
+from calibration.metrics import RESAMPLES, exact_where_certain, over_people
 from calibration.rates import Counts, Values, trials_needed
 from edge.types import FloatArray
 
@@ -76,7 +76,10 @@ def open_set(
         enrolled=len(search.enrolled),
         strangers=search.people - len(search.enrolled),
         probes=len(search.best),
-        rank1=over_people(lambda drawn: search.found(drawn, -2.0), search.people, resamples),
+        rank1=exact_where_certain(
+            over_people(lambda drawn: search.found(drawn, -2.0), search.people, resamples),
+            len(search.enrolled),
+        ),
         threshold=threshold,
         far=np.asarray([search.alarms(once, one) for one in threshold]),
         dir=np.asarray([search.found(once, one) for one in threshold]),
@@ -138,7 +141,7 @@ class _Search:
             far=wanted,
             needed=needed,
             threshold=self.threshold_at(np.ones(self.people), wanted),
-            dir=over_people(rate, self.people, resamples),
+            dir=exact_where_certain(over_people(rate, self.people, resamples), len(self.enrolled)),
         )
 
     def _mean(self, drawn: Values, whom: NDArray[np.bool_], what: NDArray[np.bool_]) -> float:

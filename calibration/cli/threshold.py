@@ -92,7 +92,7 @@ def _threshold(arguments: Namespace) -> int:
     site = load_site(arguments.config)
     path = thresholds_path(site.site.state_dir)
     read_thresholds(path)  # better refused now than after the work
-    _require_recogniser(site)
+    require_recogniser(site)
     with load_models(site, needs_point=False) as loaded:
         bundle = loaded.bundles["recogniser"]
         if arguments.labelled is not None:
@@ -100,6 +100,8 @@ def _threshold(arguments: Namespace) -> int:
         else:
             result = _from_videos(loaded, arguments)
     entry = _entry(result)
+    if not arguments.json:  # before anything can go wrong with the file: it took long
+        print(_render(result, bundle.manifest.name))
     if not arguments.dry_run:
         record_threshold(path, bundle.sha256, entry)
     written = None if arguments.dry_run else path
@@ -116,7 +118,6 @@ def _threshold(arguments: Namespace) -> int:
             }
         )
     else:
-        print(_render(result, bundle.manifest.name))
         print(_outcome(written, overridden))
     return 0
 
@@ -135,10 +136,11 @@ def _require_one_kind(arguments: Namespace) -> None:
         raise UsageError(f"{twice} is given twice", expected="every video once")
 
 
-def _require_recogniser(site: Site) -> None:
+def require_recogniser(site: Site) -> None:
+    """Raise UsageError where the site names no recogniser."""
     if site.models.recogniser is None:
         raise UsageError(
-            "there is no recogniser whose threshold could be measured",
+            "there is no recogniser to measure",
             expected="models.recogniser in the site file",
             found="none",
         )

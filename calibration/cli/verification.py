@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calibration.cli.threshold import require_recogniser
 from edge.cli.command import SubParsers, subcommand
 from edge.cli.console import Progress, print_json, table
 from edge.errors import UsageError
@@ -72,6 +73,7 @@ def _configure(sub: ArgumentParser, option: str, rates: list[float], meaning: st
         metavar="RATE",
         help=f"{meaning} (default: {shown})",
     )
+    sub.add_argument("--report", type=Path, metavar="HTML", help="write a page with plots, too")
     sub.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -86,13 +88,18 @@ def _rate(text: str) -> float:
 
 
 def _verification(arguments: Namespace) -> int:
+    from calibration.cli.evaluate_pages import write_page
     from calibration.metrics import verification
 
-    faces = _faces(arguments)
+    faces, facts = _faces(arguments)
     try:
         found = verification(faces.vectors, faces.person, rates=arguments.fmr)
     except ValueError as exc:
         raise _too_few(faces, exc) from exc
+    if arguments.report is not None:
+        from calibration.cli.face_pages import verification_page
+
+        write_page(arguments.report, verification_page(facts, found))
     if arguments.json:
         print_json(_plain(asdict(found) | {"skipped": len(faces.skipped)}))
     else:
@@ -101,13 +108,18 @@ def _verification(arguments: Namespace) -> int:
 
 
 def _open_set(arguments: Namespace) -> int:
+    from calibration.cli.evaluate_pages import write_page
     from calibration.open_set import open_set
 
-    faces = _faces(arguments)
+    faces, facts = _faces(arguments)
     try:
         found = open_set(faces.vectors, faces.person, rates=arguments.far, seed=arguments.seed)
     except ValueError as exc:
         raise _too_few(faces, exc) from exc
+    if arguments.report is not None:
+        from calibration.cli.face_pages import open_set_page
+
+        write_page(arguments.report, open_set_page(facts, found))
     if arguments.json:
         print_json(_plain(asdict(found) | {"skipped": len(faces.skipped)}))
     else:
@@ -115,12 +127,16 @@ def _open_set(arguments: Namespace) -> int:
     return 0
 
 
-def _faces(arguments: Namespace) -> LabelledFaces:
+def _faces(arguments: Namespace) -> tuple[LabelledFaces, dict[str, object]]:
+    """The faces to compare, and what a report says of where they are from."""
+    from calibration.cli.evaluate_pages import require_new
     from calibration.labelled import embed_labelled, list_labelled, warn_of_skipped
     from edge.assembly import load_models
     from edge.config import load_site
 
+    require_new(arguments.report)
     site = load_site(arguments.config)
+    require_recogniser(site)
     files = list_labelled(arguments.labelled)
     with (
         load_models(site, needs_point=False) as loaded,
@@ -128,7 +144,14 @@ def _faces(arguments: Namespace) -> LabelledFaces:
     ):
         faces = embed_labelled(loaded.models, files, watch=line.step)
     warn_of_skipped(faces)
-    return faces
+    reference = loaded.references["recogniser"]
+    return faces, {
+        "recogniser": f"{reference.bundle}, {reference.variant}",
+        "bundle": reference.sha256,
+        "people": len(faces.names),
+        "pictures and videos": len(faces.files),
+        "skipped": len(faces.skipped),
+    }
 
 
 def _too_few(faces: LabelledFaces, error: ValueError) -> UsageError:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from calibration.metrics import verification
 from calibration.open_set import open_set
@@ -48,8 +46,23 @@ def test_resampling_computes_the_very_area_that_scikit_learn_does() -> None:
     vectors, person = faces(2, 12, 4, families=2)
     trial = _Trial(genuine_of(vectors, person), impostors_of(vectors, person))
     drawn = np.random.default_rng(0).integers(0, 3, 12).astype(np.float64)
-    expected = roc_auc_score(trial.same, trial.similarity, sample_weight=trial.weights(drawn))
-    assert trial.area(drawn) == pytest.approx(expected)
+    same = np.repeat([1, 0], [len(trial.genuine), len(trial.impostor)])
+    similarity = np.concatenate([trial.genuine, trial.impostor])
+    weights = np.concatenate(trial.weights(drawn))
+    assert trial.area(drawn) == pytest.approx(
+        roc_auc_score(same, similarity, sample_weight=weights)
+    )
+    fmr, tmr, _ = roc_curve(same, similarity, sample_weight=weights, drop_intermediate=False)
+    for wanted in (0.3, 0.05, 0.01):
+        assert trial.fnmr_at(drawn, wanted) == pytest.approx(1 - tmr[fmr <= wanted].max())
+
+
+def test_a_rate_without_any_error_has_the_exact_bound_of_so_many_people() -> None:
+    vectors = np.repeat(np.eye(40, dtype=np.float32), 2, axis=0)
+    (at,) = verification(vectors, np.repeat(np.arange(40), 2), rates=[0.1], resamples=20).at
+    assert at.fnmr is not None
+    assert (at.fnmr.value, at.fnmr.low) == (0.0, 0.0)
+    assert at.fnmr.high == pytest.approx(1 - 0.025 ** (1 / 40))
 
 
 def test_somebody_with_many_pictures_weighs_no_more_than_others() -> None:
@@ -148,7 +161,7 @@ def test_whom_a_seed_enrols_is_fixed() -> None:
     assert not np.array_equal(one.threshold, other.threshold)
 
 
-def test_draws_without_strangers_or_enrolled_say_nothing() -> None:
-    found = open_set(on_circle(0, 10, 180), np.asarray([0, 0, 1]), rates=[0.99], resamples=50)
-    assert found.rank1.value == 1.0
-    assert math.isnan(found.rank1.low)
+def test_one_enrolled_person_who_is_found_shows_next_to_nothing() -> None:
+    found = open_set(on_circle(0, 10, 180), np.asarray([0, 0, 1]), rates=[], resamples=50)
+    assert (found.rank1.value, found.rank1.high) == (1.0, 1.0)
+    assert found.rank1.low == pytest.approx(0.025)

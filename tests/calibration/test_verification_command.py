@@ -20,7 +20,7 @@ def test_verification_states_its_figures_and_what_it_cannot_resolve(
     assert run(*words, "--fmr", "1e-2", "1e-4") == 0
     text = capsys.readouterr().out
     assert "1.0000 (1.0000 to 1.0000)" in text
-    assert "0.0000 (0.0000 to 0.0000)" in text
+    assert "0.0000 (0.0000 to 0.0451)" in text  # nobody of eighty
     assert "not resolvable: needs 29956 pairs of people" in text
     assert run(*words, "--json") == 0
     found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
@@ -79,3 +79,30 @@ def test_rates_lie_between_none_and_all(
     words = ["evaluate", "verification", "--config", lone.site, "--labelled", labelled]
     assert run(*words, "--fmr", rate) == 2
     assert "expected a rate between 0 and 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        ("verification", ("AUC 1.0000 over 3160 pairs of people", "ROC", "one person")),
+        ("open-set", ("100.0% of the enrolled are nearest to themselves", "DIR at FAR")),
+    ],
+)
+def test_a_report_is_one_page_with_plots_and_replaces_nothing(
+    lone: World,
+    labelled: Path,
+    tmp_path: Path,
+    run: Run,
+    capsys: Any,
+    action: str,
+    said: tuple[str, ...],
+) -> None:
+    page = tmp_path / "report.html"
+    words = ["--config", lone.site, "--labelled", labelled, "--report", page]
+    assert run("evaluate", action, *words) == 0
+    text = page.read_text()
+    assert all(words in text for words in (*said, "recogniser-bundle, fp32"))
+    assert text.count("<svg") >= 1
+    assert run("evaluate", action, *words) == 2
+    assert "expected a path that is not taken" in capsys.readouterr().err
+    assert page.read_text() == text
