@@ -6,6 +6,7 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,7 @@ def _threshold(arguments: Namespace) -> int:
     from edge.assembly import load_models
     from edge.config import load_site
 
+    require_packages("scipy", "sklearn")
     _require_one_kind(arguments)
     site = load_site(arguments.config)
     path = thresholds_path(site.site.state_dir)
@@ -134,6 +136,12 @@ def _require_one_kind(arguments: Namespace) -> None:
     twice = next((path for path in given if given.count(path) > 1), None)
     if twice is not None:
         raise UsageError(f"{twice} is given twice", expected="every video once")
+
+
+def require_packages(*names: str) -> None:
+    """Import what the work takes: better missed now than at its end. Raises ImportError."""
+    for name in names:
+        import_module(name)
 
 
 def require_recogniser(site: Site) -> None:

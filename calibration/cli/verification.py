@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.cli.threshold import require_recogniser
+from calibration.cli.threshold import require_packages, require_recogniser
 from edge.cli.command import SubParsers, subcommand
 from edge.cli.console import Progress, print_json, table
 from edge.errors import UsageError
@@ -134,6 +134,9 @@ def _faces(arguments: Namespace) -> tuple[LabelledFaces, dict[str, object]]:
     from edge.assembly import load_models
     from edge.config import load_site
 
+    require_packages("scipy", "sklearn")
+    if arguments.report is not None:
+        require_packages("jinja2", "matplotlib")
     require_new(arguments.report)
     site = load_site(arguments.config)
     require_recogniser(site)

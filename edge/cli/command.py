@@ -21,6 +21,7 @@ GROUP = "edgewarden.commands"
 # Packages that a plain install may lack, and the extra that brings them.
 _EXTRAS = {"cv2": "cpu", "pycuda": "jetson"} | {
     **dict.fromkeys(("onnx", "onnxslim", "scipy", "skimage", "sklearn", "sympy"), "export"),
+    **dict.fromkeys(("jinja2", "matplotlib"), "export"),
     **dict.fromkeys(("keras", "onnxscript", "torch"), "train"),
 }
 

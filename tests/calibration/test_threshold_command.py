@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,6 +245,31 @@ def test_a_video_that_breaks_off_fails_while_running(
     assert run("calibrate", "threshold", "--config", crowd.site, broken, "--fmr", "0.4") == 1
     assert "broken.mkv" in capsys.readouterr().err
     assert nothing_written(crowd)
+
+
+@pytest.mark.parametrize("action", [["calibrate", "threshold"], ["evaluate", "verification"]])
+def test_without_the_extra_it_says_so_before_it_looks_at_anything(
+    tmp_path: Path, action: list[str]
+) -> None:
+    hidden = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "sklearn":
+            raise ModuleNotFoundError("No module named 'sklearn'", name=name)
+
+sys.meta_path.insert(0, Hidden())
+from edge.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+    words = [*action, "--config", str(tmp_path / "absent"), "--labelled", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "pip install 'edgewarden[export]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_real_clips_cannot_support_a_low_rate(
