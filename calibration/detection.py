@@ -22,8 +22,6 @@ from calibration.bootstrap import Indices
 from edge.geometry import iou_matrix
 from edge.types import Detections, FloatArray
 
-_HIT, _MISS, _IGNORED = 1, 0, -1
-
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
@@ -52,14 +50,17 @@ class Matches:
     """The detections of all pictures, best score first, and whether each is right.
 
     scores: ``[K]``. hits: bool ``[K]``. labels: ``[K]``. pictures: ``[K]``, which picture it is in.
-    truths: for each label the number of boxes to find in each picture, ``[P]``. Detections that
-    took an ignored box are left out.
+    taken: ``[K]``, the box of that picture that a right one took, else -1. overlaps: ``[K]``, its
+    IoU with that box, else 0. truths: for each label the number of boxes to find in each picture,
+    ``[P]``. Detections that took an ignored box are left out.
     """
 
     scores: NDArray[np.float64]
     hits: NDArray[np.bool_]
     labels: NDArray[np.int64]
     pictures: Indices
+    taken: Indices
+    overlaps: NDArray[np.float64]
     truths: dict[int, NDArray[np.int64]]
 
 
@@ -75,21 +76,23 @@ def match(found: Sequence[Detections], truth: Sequence[Boxes], *, iou: float = 0
     truths = {
         label: np.asarray([_wanted(boxes, label) for boxes in truth], np.int64) for label in labels
     }
-    states = [_match_picture(one, boxes, iou) for one, boxes in zip(found, truth, strict=True)]
+    parts = [_match_picture(one, boxes, iou) for one, boxes in zip(found, truth, strict=True)]
     pictures = np.repeat(np.arange(len(found)), [len(one) for one in found])
     if not len(pictures):
-        empty = np.zeros(0)
-        return Matches(empty, empty.astype(bool), empty.astype(np.int64), pictures, truths)
-    state = np.concatenate(states)
+        none, index = np.zeros(0), np.zeros(0, np.intp)
+        return Matches(none, none > 0, index.astype(np.int64), index, index, none, truths)
+    taken, overlaps, ignored = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     scores = np.concatenate([one.scores for one in found]).astype(np.float64)
-    kept = np.flatnonzero(state != _IGNORED)
+    kept = np.flatnonzero(~ignored)
     order = kept[np.argsort(-scores[kept], kind="stable")]
     return Matches(
-        scores[order],
-        state[order] == _HIT,
-        np.concatenate([one.labels for one in found])[order],
-        pictures[order],
-        truths,
+        scores=scores[order],
+        hits=taken[order] >= 0,
+        labels=np.concatenate([one.labels for one in found])[order],
+        pictures=pictures[order],
+        taken=taken[order],
+        overlaps=overlaps[order],
+        truths=truths,
     )
 
 
@@ -140,24 +143,29 @@ def _wanted(boxes: Boxes, label: int) -> int:
     return int(rows.sum())
 
 
-def _match_picture(found: Detections, truth: Boxes, iou: float) -> NDArray[np.int64]:
-    """For each detection, in its own order, whether it is a hit, a miss or ignored."""
-    state = np.full(len(found), _MISS)
+def _match_picture(
+    found: Detections, truth: Boxes, iou: float
+) -> tuple[Indices, NDArray[np.float64], NDArray[np.bool_]]:
+    """For each detection, in its own order: the box it took or -1, its overlap, to be ignored."""
+    taken, shared = np.full(len(found), -1, np.intp), np.zeros(len(found))
+    skipped = np.zeros(len(found), bool)
     if not len(found) or not len(truth.boxes):
-        return state
+        return taken, shared, skipped
     overlaps = iou_matrix(found.boxes, truth.boxes)
     overlaps[found.labels[:, None] != truth.labels[None]] = -1
     ignored = np.zeros(len(truth.boxes), bool) if truth.ignored is None else truth.ignored
     free = np.ones(len(truth.boxes), bool)
     for row in np.argsort(-found.scores, kind="stable"):
-        for these, result in ((~ignored, _HIT), (ignored, _IGNORED)):
+        for these in (~ignored, ignored):
             candidates = np.where(these & free, overlaps[row], -1)
             best = int(candidates.argmax())
             if candidates[best] >= iou:
                 free[best] = False
-                state[row] = result
+                skipped[row] = ignored[best]
+                if not ignored[best]:
+                    taken[row], shared[row] = best, candidates[best]
                 break
-    return state
+    return taken, shared, skipped
 
 
 def _area(

@@ -83,7 +83,8 @@ class Study:
 
         A bootstrap never draws anything worse than what it has. A sample of less than 299 misses
         the worst hundredth altogether more often than once in twenty times; its bound is then
-        Cantelli's, mean less √99 standard deviations, which holds for every distribution.
+        Cantelli's, mean less √99 standard deviations, which holds whatever the distribution as
+        long as it spreads no more than was seen.
         """
         sign = 1.0 if least else -1.0
         signed = sign * values
@@ -107,22 +108,43 @@ class Study:
         *,
         count: int,
         trials: float,
+        most_wrong: float = 1.0,
     ) -> Bound:
         """The bound of a share of ``trials``, which has to be at least ``tolerance``.
 
         Where all or nearly all is right the bootstrap sees no spread; the bound is then that of
-        the binomial distribution, 1 − 3/n for none wrong.
+        the binomial distribution, 1 − 3/n for none wrong. most_wrong: the largest share that can
+        be wrong, where something else tells.
         """
         spread = self.interval(statistic, count)
         plain = bound_of(name, spread, tolerance=tolerance, samples=count)
         if not trials or math.isnan(spread.value):
             return plain
-        low = min(spread.low, _share_at_least(spread.value, trials))
+        seen = _share_at_least(spread.value, trials)
+        low = min(spread.low, max(seen, 1 - most_wrong))
         bound = bound_of(name, replace(spread, low=low), tolerance=tolerance, samples=count)
         if bound.passed is not None or spread.value <= tolerance:
             return bound
         enough = math.ceil(_trials_needed(spread.value, tolerance, trials) * count / trials)
         return replace(bound, needed=max(enough, plain.needed or 0))
+
+    def share_below(self, values: Values, members: Indices, limit: float, count: int) -> float:
+        """The largest share of values that lies below ``limit``, by Cantelli's inequality.
+
+        members: for each value, which of ``count`` samples it is of. As for ``tail``, it holds as
+        long as values spread no more than was seen; 1 where it says nothing.
+        """
+
+        def room(drawn: Indices) -> float:
+            weights = np.bincount(drawn, minlength=count)[members]
+            if not weights.sum():
+                return math.nan
+            mean = np.average(values, weights=weights)
+            spread = math.sqrt(float(np.average(np.square(values - mean), weights=weights)))
+            return float(mean - limit) / max(spread, 1e-9)
+
+        least = self.interval(room, count).low
+        return 1 / (1 + least**2) if least > 0 else 1.0
 
 
 class Measure(ABC):
