@@ -16,10 +16,10 @@ _WORDS = _SIDE * _SIDE // 64
 # Of 256 bits. Aligned faces of different clips were never closer than 15 bits to each other; the
 # same face a fifth of a second later is closer than this in one case of twenty.
 NEAR_BITS = 12
-_ONES = (
-    np.unpackbits(np.arange(1 << 16, dtype=np.uint16).view(np.uint8))
-    .reshape(-1, 16)
-    .sum(axis=1, dtype=np.uint8)
+# Hashes that are compared at once, so that fifty thousand take no memory of their own.
+_AT_ONCE = 4096
+_BITS, _PAIRS, _NIBBLES, _BYTES = (
+    np.uint64(int(byte * 8, 16)) for byte in ("55", "33", "0f", "01")
 )
 
 
@@ -36,10 +36,20 @@ def difference_hash(picture: ByteImage) -> Hash:
 
 
 def differing_bits(hashes: Hash, one: Hash) -> NDArray[np.int64]:
-    """In how many bits each of ``[N, 4]`` differs from ``one``: ``[N]``."""
-    ones: NDArray[np.uint8] = _ONES[(hashes ^ one).view(np.uint16)]
-    count: NDArray[np.int64] = ones.sum(axis=1, dtype=np.int64)
+    """In how many bits each of ``[N, W]`` differs from ``one``, ``[W]``: ``[N]``."""
+    count = np.zeros(len(hashes), np.int64)
+    for column, word in zip(hashes.T, one, strict=True):
+        count += _ones(column ^ word).astype(np.int64)
     return count
+
+
+def _ones(words: Hash) -> Hash:
+    """How many bits are set in each word: sums of neighbours, in ever larger fields (H. S. Warren,
+    "Hacker's Delight", section 5-1). NumPy has it only from version 2 on."""
+    words = words - ((words >> np.uint64(1)) & _BITS)
+    words = (words & _PAIRS) + ((words >> np.uint64(2)) & _PAIRS)
+    words = (words + (words >> np.uint64(4))) & _NIBBLES
+    return (words * _BYTES) >> np.uint64(56)
 
 
 class Distinct:
@@ -53,8 +63,7 @@ class Distinct:
 
     def is_new(self, one: Hash) -> bool:
         """Whether no picture that was new before has nearly this hash."""
-        held = self._held[: self._count]
-        if self._count and int(differing_bits(held, one).min()) <= self._near:
+        if self._is_held(one):
             self.dropped += 1
             return False
         if self._count == len(self._held):
@@ -62,3 +71,12 @@ class Distinct:
         self._held[self._count] = one
         self._count += 1
         return True
+
+    def _is_held(self, one: Hash) -> bool:
+        for start in range(0, self._count, _AT_ONCE):
+            part = self._held[start : min(start + _AT_ONCE, self._count)]
+            # Few are near in the first word, and only those need the others.
+            part = part[differing_bits(part[:, :1], one[:1]) <= self._near]
+            if (differing_bits(part, one) <= self._near).any():
+                return True
+        return False
