@@ -2,6 +2,18 @@
 
 The inputs are the module's own, fresh and seeded. Each fault has a name, so that a refusal says
 what is wrong with the model and not only that something is.
+
+- A layer reshaped to what it does not fill: wrong batch. A convolution without padding that shrinks
+  28 pixels to 24, or another reshape: wrong shape, where the shape is known.
+- No gradients, a loss that pulls the wrong way, one optimiser for both networks: the generator
+  stays as it was drawn, or draws one picture: wrong range, latent ignored, mode collapse. A loss
+  that became infinite: not finite.
+- An activation missing or another than stated: wrong range.
+- A generator that was built anew before it was saved: nothing here can tell, for it draws as many
+  different pictures as a trained one. ``export.training_samples`` can.
+
+A sound model of the wrong thing, digits called faces or a decoder that was never made to take its
+prior, has no fault here; evaluating it shows that.
 """
 
 from __future__ import annotations
@@ -46,7 +58,7 @@ _MOST_ALIKE = 0.25
 _OVERSHOOT = 0.02
 _OVERSHOOT_OF_MENDING = 0.5
 # Of a wrong range one half is never used, or all but a 255th; an untrained generator stays grey.
-_LEAST_USED = 0.1
+_LEAST_USED = 0.02
 
 _Arrays = Mapping[str, Tensor]
 _Rows = NDArray[np.float64]

@@ -120,7 +120,7 @@ def test_the_right_range_is_no_fault(drawing: Make, generator: MakeManifest, loa
 def test_an_untrained_generator_stays_grey(
     drawing: Make, generator: MakeManifest, load: Load
 ) -> None:
-    found = list(find_faults(load(drawing(gain=0.005)), generator()))
+    found = list(find_faults(load(drawing(gain=0.001)), generator()))
 
     assert found[0].name == "wrong range"
     assert "untrained" in found[0].remedy
