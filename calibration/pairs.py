@@ -104,6 +104,16 @@ def impostors_seen(pairs: Sequence[tuple[int, int, float]], identity: Sequence[i
     return _grouped(units, columns=2)
 
 
+def most_alike(impostors: Comparisons, count: int) -> list[tuple[int, int, float]]:
+    """The pairs of people with the highest similarities, each with its own: the highest first."""
+    found: dict[int, float] = {}
+    for place in np.argsort(-impostors.similarity, kind="stable"):
+        found.setdefault(int(impostors.unit[place]), float(impostors.similarity[place]))
+        if len(found) == count:
+            break
+    return [(*impostors.people[unit].tolist(), similarity) for unit, similarity in found.items()]
+
+
 def genuine_halves(pairs: Sequence[tuple[int, float]]) -> Comparisons:
     """Samples of which is known that they are one person's: (person, similarity) each."""
     units: dict[int, list[float]] = {}

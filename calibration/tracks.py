@@ -114,7 +114,8 @@ class SeenPair:
     """Two tracks of one video that are two people, and how alike they are."""
 
     video: str
-    tracks: tuple[int, int]
+    track: int
+    other: int
     frames: int
     similarity: float
 
@@ -155,7 +156,8 @@ class TrackEvidence:
         found = [
             SeenPair(
                 self._tracks[i].video,
-                (self._tracks[i].track_id, self._tracks[j].track_id),
+                self._tracks[i].track_id,
+                self._tracks[j].track_id,
                 self._apart[i, j],
                 similarity,
             )

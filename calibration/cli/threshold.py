@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib import import_module
@@ -17,7 +17,6 @@ from edge.errors import UsageError
 if TYPE_CHECKING:
     from calibration.rates import Rate
     from calibration.threshold import Threshold
-    from calibration.tracks import SeenPair
     from edge.assembly import LoadedModels
     from edge.config import Site
 
@@ -33,9 +32,12 @@ frames. Of G enrolled people a stranger is taken for somebody about G times as o
 _OPTIMISTIC = """\
 The FNMR compares the earlier and the later half of each track: seconds lie between them, not weeks
 and another coat. At the door it will be higher."""
-_LOOK = """\
+_LOOK_AT_TRACKS = """\
 Look at the most alike pairs: a mirror, a screen or a poster that shows somebody twice, or a hand
 taken for a face, spoils the figures. Leave such footage out."""
+_LOOK_AT_FOLDERS = """\
+Look at the most alike pairs: one person in two folders, or a picture in the wrong one, spoils the
+figures."""
 
 
 def add_threshold(kinds: SubParsers) -> None:
@@ -114,7 +116,7 @@ def _threshold(arguments: Namespace) -> int:
                 "bundle": bundle.manifest.name,
                 "sha256": bundle.sha256,
                 **entry,
-                "pairs": [asdict(pair) for pair in result.pairs[:_KEPT_PAIRS]],
+                "pairs": list(result.pairs),
                 "written": None if written is None else str(written),
                 "site_threshold": overridden,
             }
@@ -156,17 +158,23 @@ def require_recogniser(site: Site) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
-    """What was measured, and on what. counts: for the file; pairs: the most alike first."""
+    """What was measured, and on what.
+
+    counts: for the file. pairs: who is alike, a row each, the most alike first; look: what to look
+    for in them. optimistic: the FNMR is from within tracks.
+    """
 
     threshold: Threshold
     data: str
     counts: dict[str, int]
-    pairs: Sequence[SeenPair] = ()
+    pairs: Sequence[Mapping[str, object]]
+    look: str
+    optimistic: bool
 
 
 def _from_folders(loaded: LoadedModels, arguments: Namespace) -> _Result:
     from calibration.labelled import embed_labelled, list_labelled, warn_of_skipped
-    from calibration.pairs import genuine_of, impostors_of
+    from calibration.pairs import genuine_of, impostors_of, most_alike
     from calibration.threshold import choose_threshold
 
     files = list_labelled(arguments.labelled)
@@ -176,8 +184,9 @@ def _from_folders(loaded: LoadedModels, arguments: Namespace) -> _Result:
     people = len(faces.names)
     keep = arguments.fmr * people * (people - 1) / 2 + 1
     genuine = genuine_of(faces.vectors, faces.person)
+    impostors = impostors_of(faces.vectors, faces.person, keep=keep)
     threshold = choose_threshold(
-        impostors_of(faces.vectors, faces.person, keep=keep),
+        impostors,
         genuine,
         wanted=arguments.fmr,
         source=f"the folders of {arguments.labelled}",
@@ -188,8 +197,18 @@ def _from_folders(loaded: LoadedModels, arguments: Namespace) -> _Result:
         "skipped": len(faces.skipped),
         "genuine_people": len(genuine),
     }
-    data = f"folders of {people} people, {len(faces.files)} pictures or videos"
-    return _Result(threshold=threshold, data=data, counts=counts)
+    pairs = [
+        {"person": faces.names[one], "other": faces.names[other], "similarity": similarity}
+        for one, other, similarity in most_alike(impostors, _KEPT_PAIRS)
+    ]
+    return _Result(
+        threshold=threshold,
+        data=f"folders of {people} people, {len(faces.files)} pictures or videos",
+        counts=counts,
+        pairs=pairs,
+        look=_LOOK_AT_FOLDERS,
+        optimistic=False,
+    )
 
 
 def _from_videos(loaded: LoadedModels, arguments: Namespace) -> _Result:
@@ -219,8 +238,18 @@ def _from_videos(loaded: LoadedModels, arguments: Namespace) -> _Result:
     data = (
         f"own footage: {videos}, {evidence.tracks} tracks of {evidence.identities} people or more"
     )
-    pairs = evidence.seen_pairs(threshold.value)
-    return _Result(threshold=threshold, data=data, counts=counts, pairs=pairs)
+    pairs = [asdict(pair) for pair in evidence.seen_pairs(threshold.value)[:_KEPT_PAIRS]]
+    data = (
+        f"own footage: {videos}, {evidence.tracks} tracks of {evidence.identities} people or more"
+    )
+    return _Result(
+        threshold=threshold,
+        data=data,
+        counts=counts,
+        pairs=pairs,
+        look=_LOOK_AT_TRACKS,
+        optimistic=threshold.fnmr is not None,
+    )
 
 
 def _entry(result: _Result) -> dict[str, object]:
@@ -251,21 +280,18 @@ def _render(result: _Result, bundle: str) -> str:
         ["threshold", f"{chosen.value:.4f}"],
         ["wanted FMR", f"{chosen.wanted:g}"],
         ["FMR", _interval(chosen.fmr, "pairs of people")],
-        ["FNMR", _interval(chosen.fnmr, "people") if chosen.fnmr else "nobody was seen twice"],
+        [
+            "FNMR",
+            _interval(chosen.fnmr, "people") if chosen.fnmr else "nobody was seen often enough",
+        ],
         ["measured on", result.data],
     ]
     figures += [[name.replace("_", " "), value] for name, value in result.counts.items()]
     parts = [table([bundle, ""], figures)]
-    if result.pairs:
-        rows = [
-            [Path(pair.video).name, *pair.tracks, pair.frames, pair.similarity]
-            for pair in result.pairs[:_SHOWN_PAIRS]
-        ]
-        headings = ["video", "track", "track", "frames together", "similarity"]
-        parts += [table(headings, rows), _LOOK]
-    parts.append(_MEANING)
-    if result.pairs and chosen.fnmr is not None:
-        parts.append(_OPTIMISTIC)
+    shown = result.pairs[:_SHOWN_PAIRS]
+    if shown:
+        parts += [table(list(shown[0]), [list(pair.values()) for pair in shown]), result.look]
+    parts += [_MEANING, *([_OPTIMISTIC] if result.optimistic else [])]
     return "\n\n".join(parts)
 
 

@@ -7,7 +7,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from calibration.pairs import genuine_halves, genuine_of, impostors_of, impostors_seen
+from calibration.pairs import (
+    genuine_halves,
+    genuine_of,
+    impostors_of,
+    impostors_seen,
+    most_alike,
+)
 from tests.calibration.faces import people, unit, views
 
 
@@ -86,3 +92,11 @@ def test_thresholds_are_compared_in_double_precision_as_on_the_camera() -> None:
 def test_rounding_never_takes_a_cosine_above_one() -> None:
     vector = unit(np.full((2, 7), 0.1, np.float32)) * np.float32(1.0001)
     assert impostors_of(vector, np.arange(2)).similarity.max() <= 1.0
+
+
+def test_the_most_alike_people_are_named_once_each() -> None:
+    seen = [(0, 1, 0.2), (2, 3, 0.8), (2, 3, 0.9), (4, 5, 0.5)]
+    found = most_alike(impostors_seen(seen, [10, 11, 12, 13, 14, 15]), 2)
+    assert [(one, other) for one, other, _ in found] == [(12, 13), (14, 15)]
+    assert [similarity for _, _, similarity in found] == pytest.approx([0.9, 0.5])
+    assert most_alike(impostors_seen([], []), 2) == []

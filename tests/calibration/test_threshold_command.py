@@ -47,6 +47,9 @@ def test_labelled_folders_give_the_threshold_that_the_camera_then_uses(
     assert "3160 pairs of people" in text
     assert "folders of 80 people, 160 pictures or videos" in text
     assert "A running daemon takes it when it reloads" in text
+    assert text.count("  person-") == 5  # the other ones of the five most alike pairs
+    assert "one person in two folders" in text
+    assert "seconds lie between them" not in text
     ((sha256, entry),) = thresholds(lone).items()
     assert entry["metric"] == "cosine"
     assert 0 < entry["value"] < 0.6
