@@ -15,6 +15,8 @@ from export.verdict import Form
 if TYPE_CHECKING:
     import onnx
 
+    from calibration.observe import Ranges
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -47,10 +49,12 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forms:
-    """Forms by name, and what the manifest's ``calibration`` says; None without INT8."""
+    """Forms by name; what the manifest's ``calibration`` says and the ranges that were seen, both
+    None without INT8."""
 
     by_name: Mapping[str, Form] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
+    ranges: Ranges | None = None
 
 
 def make_forms(base: Base, recipe: Recipe, samples: Samples | None) -> Forms:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ from export.speed import Latency, Speed, measure_speed
 from export.verdict import Form, Verdict, verdict_on
 
 _ONE_THREAD = SessionSettings(threads=1)
-_ROUNDS = 30
+_ROUNDS, _FEWEST_ROUNDS = 30, 10
+_MOST_SECONDS = 10.0
 _OTHER_SEED = 7
 REFERENCE = "fp32"
 
@@ -53,12 +55,11 @@ def judge_forms(
     samples: Samples | None,
     *,
     kind: str,
-    groups: Sequence[Hashable] | None = None,
 ) -> Judged:
     """Judge and time forms, each under a name of its own.
 
     samples: what to judge on; None only where there is no form but the reference. kind: of the
-    samples, see ``export.verdict.verdict_on``. groups: which samples are of one file.
+    samples, see ``export.verdict.verdict_on``.
 
     Raises ModelError where a form does not load or run, and what the gate raises.
     """
@@ -68,14 +69,7 @@ def judge_forms(
         for name, form in everything.items():
             runner = OnnxRuntimeRunner(form.data, name=name, settings=_ONE_THREAD)
             runners[name] = stack.enter_context(runner)
-        with Progress("timing", _ROUNDS) as progress, trial():
-            speed = measure_speed(
-                runners,
-                working_feeds(base, runners[REFERENCE]),
-                reference=REFERENCE,
-                rounds=_ROUNDS,
-                step=progress.step,
-            )
+        speed = _time(runners, working_feeds(base, runners[REFERENCE]))
         verdicts = {REFERENCE: _reference(base, everything[REFERENCE], speed)}
         if forms and samples is not None:
             reference = runners[REFERENCE]
@@ -83,7 +77,7 @@ def judge_forms(
                 others = reference.infer(
                     fresh_feeds(base.manifest, reference.signature, seed=_OTHER_SEED)
                 )
-                gate = Gate(base.manifest, reference, samples, groups=groups)
+                gate = Gate(base.manifest, reference, samples)
                 progress.step()
                 for name, form in forms.items():
                     verdicts[name] = _verdict(
@@ -97,6 +91,20 @@ def judge_forms(
                     )
                     progress.step()
     return Judged(verdicts=verdicts, speed=speed)
+
+
+def _time(runners: Mapping[str, Runner], feeds: dict[str, Tensor]) -> Speed:
+    """As many rounds as a large model leaves time for; the first runs are the warm-up's."""
+    with trial():
+        begin = time.perf_counter()
+        for runner in runners.values():
+            runner.infer(feeds)
+        rounds = int(_MOST_SECONDS / (time.perf_counter() - begin))
+        rounds = min(max(rounds, _FEWEST_ROUNDS), _ROUNDS)
+        with Progress("timing", rounds) as progress:
+            return measure_speed(
+                runners, feeds, reference=REFERENCE, rounds=rounds, step=progress.step
+            )
 
 
 def working_feeds(base: Base, runner: Runner) -> dict[str, Tensor]:

@@ -1,10 +1,10 @@
-"""Reports of an export or a calibration, written as JSON."""
+"""Reports of an export or a calibration, written as JSON or as a page."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,13 @@ def require_writable(paths: Sequence[Path]) -> None:
             )
 
 
-def write_reports(paths: Sequence[Path], report: Mapping[str, Any]) -> None:
-    """Write one report to every path. Raises OutputError, StoreFullError."""
+def write_reports(
+    paths: Sequence[Path], report: Mapping[str, Any], page: Callable[[], bytes]
+) -> None:
+    """Write one report to every path, as a page where it ends in ``.html``, else as JSON.
+
+    page: makes the page. Raises OutputError, StoreFullError, ImportError without what pages need.
+    """
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     for path in paths:
-        write_new_file(path, text.encode())
+        write_new_file(path, page() if path.suffix == ".html" else text.encode())

@@ -40,13 +40,12 @@ class Samples:
     judge: CalibrationSet
     kind: str
 
-    def lines(self) -> list[str]:
-        """What people should know, one line each."""
+    def lines(self, *, calibrated: bool) -> list[str]:
+        """What people should know, one line each. calibrated: whether anything was."""
         lines = [f"judged on {self.judge.count} samples: {self.judge.description}"]
-        if self.calibrate is not None:
-            lines.insert(
-                0, f"calibrated on {self.calibrate.count} samples: {self.calibrate.description}"
-            )
+        if calibrated and self.calibrate is not None:
+            count, text = self.calibrate.count, self.calibrate.description
+            lines.insert(0, f"calibrated on {count} samples: {text}")
         return lines
 
 

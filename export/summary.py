@@ -75,7 +75,8 @@ def _row(name: str, verdict: Verdict) -> list[object]:
 
 
 def _agreement(verdict: Verdict) -> str:
-    """The figures that decide, with their names."""
-    if verdict.judgement is None:
+    """The first of the figures that decide, with its name."""
+    if verdict.judgement is None or not verdict.judgement.bounds:
         return "-"
-    return ", ".join(f"{bound.name} {bound.value:.4f}" for bound in verdict.judgement.bounds)
+    first = verdict.judgement.bounds[0]
+    return f"{first.name} {first.value:.4f}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edge.cli.command import Command, act_on, registered_actions, subcommand
 from edge.cli.console import print_json, table
 from edge.cli.describing import about_from, add_description, template_help, wishes_from
+from edge.cli.pull import add_pull
 from edge.templates import ROLES, TEMPLATES
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _configure(parser: ArgumentParser) -> None:
     sign.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE")
     sign.add_argument("--key", type=Path, required=True, metavar="KEY", help="the private key")
     sign.add_argument("--replace", action="store_true", help="replace a signature that is there")
+    add_pull(kinds)
     registered_actions(kinds, "edgewarden.bundle")
 
 
@@ -179,6 +181,16 @@ def _facts(bundle: Bundle) -> list[list[object]]:
         spec = manifest.input
         axes = [str(a.opt) if a.fixed else f"{a.min}..{a.max} ({a.opt})" for a in spec.shape]
         rows.append(["input", f"{spec.color} {spec.dtype} {spec.layout} {' × '.join(axes)}"])
+    if manifest.latent is not None:
+        latent = manifest.latent
+        rows.append(["latent", f"{latent.name}, {latent.dim} values, {latent.distribution}"])
+    if manifest.condition is not None:
+        rows.append(
+            ["condition", f"{manifest.condition.name}: {', '.join(manifest.condition.labels)}"]
+        )
+    if manifest.calibration is not None:
+        record = manifest.calibration
+        rows.append(["calibrated on", f"{record.get('count')} samples, {record.get('kind')}"])
     for variant in manifest.variants:
         state = f"{variant.state} {variant.reason or ''}".strip()
         rows.append([f"variant {variant.id}", f"{state}, opset {variant.opset}, {variant.runner}"])

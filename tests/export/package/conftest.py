@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +86,10 @@ class Blobs:
 
     base: Base
     count: int
+
+    @property
+    def groups(self) -> Sequence[int]:
+        return range(self.count)
 
     def pictures(self) -> Iterator[ByteImage]:
         random = np.random.default_rng(1)

@@ -39,7 +39,8 @@ def test_what_is_judged_on_is_not_calibrated_on(base: Base, faces: Path) -> None
     assert (samples.calibrate.count, samples.judge.count) == (8, 8)
     seen = [picture.tobytes() for picture in samples.calibrate.pictures()]
     assert not set(seen) & {picture.tobytes() for picture in samples.judge.pictures()}
-    assert len(samples.lines()) == 2
+    assert len(samples.lines(calibrated=True)) == 2
+    assert len(samples.lines(calibrated=False)) == 1
 
 
 def test_the_same_folder_twice_is_split_as_well(base: Base, faces: Path) -> None:
@@ -131,7 +132,9 @@ def test_variants_need_something_to_be_judged_on(
 def test_a_report_never_replaces_a_file(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     require_writable([path])
-    write_reports([path], {"a": 1})
+    page = tmp_path / "report.html"
+    write_reports([path, page], {"a": 1}, lambda: b"<p>")
+    assert page.read_bytes() == b"<p>"
     assert path.read_text() == '{\n  "a": 1\n}\n'
     with pytest.raises(OutputError, match="not taken"):
         require_writable([path])
