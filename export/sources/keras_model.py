@@ -74,7 +74,7 @@ def load_keras(data: bytes, name: str) -> Source:
         name=name,
     )
     framework = f"Keras {keras.__version__} on PyTorch {torch.__version__}"
-    return source_of(program, call, examples, name=name, framework=framework)
+    return source_of(program, call, examples, name=name, framework=framework, inputs=tuple(inputs))
 
 
 def require_harmless_keras(data: bytes, name: str) -> None:
@@ -164,7 +164,8 @@ def _damaged(name: str, found: str) -> ModelError:
 def _import_keras() -> Any:
     prefer_keras_backend(_BACKEND)
     try:
-        import keras
+        with quiet():
+            import keras
     except ImportError as exc:
         raise MissingExtraError(
             "models from Keras need Keras and PyTorch",

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from edge.errors import MissingExtraError, ModelError, UsageError
 from edge.runner.base import Tensor
 from export.sources.base import Run, Source, SourceRequest
@@ -35,7 +37,7 @@ def load_source(request: SourceRequest) -> Source:
     source = _load(request)
     try:
         require_numbers(source.model, str(request.path or request.factory))
-        source = _named(source, request)
+        source = _named(_in_fixed_batches(source), request)
         return _joined(_kept(source, request.keep_outputs), request)
     except BaseException:
         source.close()
@@ -150,6 +152,34 @@ def _unknown_archive(name: str, members: Sequence[str]) -> ModelError:
         expected="a .pt2 or .keras file",
         found=f"{len(members)} files: {listed}" if members else "an empty archive",
     )
+
+
+def _in_fixed_batches(source: Source) -> Source:
+    """A framework that was traced for one batch size is fed that many, as a runner feeds ONNX."""
+    sizes = {shape[0] if shape else None for shape in input_shapes(source.model).values()}
+    size = sizes.pop() if len(sizes) == 1 else None
+    if size is None:
+        return source
+    run, fixed = source.run, size
+
+    def batched(feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        count = len(next(iter(feeds.values()), ()))
+        parts = []
+        for start in range(0, max(count, 1), fixed):
+            part = {name: value[start : start + fixed] for name, value in feeds.items()}
+            parts.append(run({name: _filled(value, fixed) for name, value in part.items()}))
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {
+            name: value[: len(value) // (len(parts) * fixed) * count]
+            for name, value in joined.items()
+        }
+
+    return replace(source, run=batched)
+
+
+def _filled(value: Tensor, size: int) -> Tensor:
+    """``value`` with its last row repeated until it has ``size`` rows."""
+    return np.concatenate([value, np.repeat(value[-1:], size - len(value), axis=0)])
 
 
 def _named(source: Source, request: SourceRequest) -> Source:

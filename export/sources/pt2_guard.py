@@ -39,7 +39,14 @@ _FUNCTIONS = {
     *("FloorToInt", "CeilDiv", "LShift", "RShift", "PowByNatural", "FloatPow", "FloatTrueDiv"),
     *("IntTrueDiv", "TruncToFloat", "TruncToInt", "RoundToInt", "RoundDecimal", "ToFloat"),
     *("Max", "Min", "Identity", "Eq", "Ne", "Ge", "Gt", "Le", "Lt", "And", "Or", "Not"),
+    *("Add", "Mul", "Pow", "Integer", "Rational", "max", "min"),
 }
+# SymPy's own spelling of a symbol, and of a number.
+_ATOM = re.compile(
+    r"Symbol\('[a-z]{1,3}\d{1,6}'(, (positive|integer|nonnegative|real)=(True|False))*\)|"
+    r"Float\('[\d.e+-]+', precision=\d+\)",
+    re.ASCII,
+)
 _ARITHMETIC = (
     *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Load),
     *(ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
@@ -168,7 +175,7 @@ def _require_arithmetic(text: str, name: str, *, guard: bool = False) -> None:
 
 
 def _is_arithmetic(node: ast.AST, *, guard: bool) -> bool:
-    if guard and _is_size(node):
+    if _is_atom(node) or (guard and _is_size(node)):
         return True
     if isinstance(node, ast.Constant):
         return isinstance(node.value, int | float)
@@ -184,6 +191,10 @@ def _is_arithmetic(node: ast.AST, *, guard: bool) -> bool:
     return isinstance(node, _ARITHMETIC) and all(
         _is_arithmetic(part, guard=guard) for part in ast.iter_child_nodes(node)
     )
+
+
+def _is_atom(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and _ATOM.fullmatch(ast.unparse(node)) is not None
 
 
 def _is_size(node: ast.AST) -> bool:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _MOST_NAMED = 5
 # What wrappers for training put before every name.
 _PREFIXES = ("module.", "_orig_mod.")
+# What torch.save writes now, and what it and pickle wrote before.
+_PICKLES = (b"PK\x03\x04", b"\x80")
 
 
 def load_program(data: bytes, name: str) -> Source:
@@ -106,6 +108,7 @@ def load_network(request: SourceRequest) -> Source:
         examples,
         name=request.factory,
         framework=f"PyTorch {torch.__version__}",
+        inputs=tuple(request.inputs),
         notes=notes,
     )
 
@@ -191,24 +194,23 @@ def _read_state(path: Path) -> tuple[dict[str, TorchTensor], tuple[str, ...]]:
         with quiet():
             held = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as exc:
-        raise _not_weights(path, exc) from exc
+        raise _not_weights(path, data, exc) from exc
     except foreign_errors(EOFError) as exc:
         raise _damaged(path, first_line(exc)) from exc
     return _without_prefix(_state_dict(held, path))
 
 
-def _not_weights(path: Path, exc: Exception) -> ModelError:
+def _not_weights(path: Path, data: bytes, exc: Exception) -> ModelError:
     """The pickle names a class or function: which one is the first thing a person asks."""
-    named = re.search(
-        r"GLOBAL ([\w.]+)|`?([\w]+(?:\.\w+)+)`? (?:which )?was not an allowed", str(exc)
-    )
-    found = next((group for group in named.groups() if group), "") if named else ""
-    if not found and "invalid load key" in str(exc).lower():
-        return _damaged(path, "no saved tensors")
+    text = str(exc)
+    named = re.search(r"GLOBAL ([\w.]+)|error: \s*`?([\w.]+\.\w+)`? |error:\s+([^\n.]+)", text)
+    found = next((group for group in named.groups() if group), "") if named else text[:200]
+    if not data.startswith(_PICKLES):
+        return _damaged(path, found)
     return ModelError(
         f"{path} holds pickled objects, which run code when they are loaded",
         expected="a state_dict: names and tensors",
-        found=found or first_line(exc),
+        found=found,
         remedy="Where it was trained: torch.save(model.state_dict(), FILE)",
     )
 

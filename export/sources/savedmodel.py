@@ -11,7 +11,6 @@ import json
 import struct
 import subprocess
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -68,7 +67,7 @@ def load_saved_model(request: SourceRequest) -> Source:
         target = Path(temporary, "model.onnx")
         worker = _Worker(request.python, folder.absolute(), request.signature or "", target)
         try:
-            facts = worker.facts
+            facts = worker.facts()
             model = onnx.load_model_from_string(target.read_bytes())
             source = _source(worker, facts, model, folder)
         except BaseException:
@@ -119,14 +118,18 @@ class _Worker:
                 remedy="Name it with: --tensorflow-python PATH",
             ) from exc
         self.close = finalize(self, _end, self._process, self._log)
-        self.facts: Mapping[str, Any] = self._started()
 
-    def _started(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, Any]:
+        """What the worker says of the model once it has loaded and converted it; asked once."""
         try:
             facts: Mapping[str, Any] = json.loads(self._receive())
-        except BaseException:
-            self.close()
-            raise
+        except EOFError as exc:
+            raise MissingExtraError(
+                f"{self._python} does not run TensorFlow",
+                expected="a Python with tensorflow and tf2onnx",
+                found=self._last_words(),
+                remedy=f"Run: {self._python} -m pip install tensorflow tf2onnx",
+            ) from exc
         return facts
 
     def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -136,41 +139,35 @@ class _Worker:
         np.savez(buffer, **arrays)
         content = buffer.getvalue()
         stream = self._process.stdin
+        assert stream is not None
         try:
-            if stream is None or stream.closed:
-                raise InferenceError("the process with TensorFlow was closed")
             stream.write(struct.pack(">Q", len(content)) + b"z" + content)
             stream.flush()
-        except BrokenPipeError as exc:
-            raise self._died() from exc
-        try:
-            with np.load(io.BytesIO(self._receive()), allow_pickle=False) as values:
-                return {name: values[name] for name in values.files}
-        except (ValueError, zipfile.BadZipFile) as exc:
-            raise InferenceError("TensorFlow gave what is no tensor", found=str(exc)) from exc
+            answer = self._receive()
+        except (BrokenPipeError, EOFError, ValueError) as exc:  # ValueError: closed on our side
+            raise InferenceError("TensorFlow has ended", found=self._last_words()) from exc
+        with np.load(io.BytesIO(answer), allow_pickle=False) as values:
+            return {name: values[name] for name in values.files}
 
     def _receive(self) -> bytes:
         stream = self._process.stdout
         assert stream is not None
         head = stream.read(9)
         if len(head) < 9:
-            raise self._died()
+            raise EOFError
         content = stream.read(struct.unpack(">Q", head[:8])[0])
         if head[8:] == b"e":
             values = json.loads(content)
             raise _KINDS[values.pop("kind")](**values)
         return content
 
-    def _died(self) -> EdgewardenError:
-        """Why, from the last line that it printed."""
+    def _last_words(self) -> str:
+        """The last line that the process printed."""
+        if self._log.closed:
+            return "it was closed"
         self._log.seek(0)
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
-        return MissingExtraError(
-            f"{self._python} does not run TensorFlow",
-            expected="a Python with tensorflow and tf2onnx",
-            found=lines[-1][:300] if lines else "nothing on its output",
-            remedy=f"Run: {self._python} -m pip install tensorflow tf2onnx",
-        )
+        return lines[-1][:300] if lines else "nothing on its output"
 
 
 def _end(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:

@@ -60,9 +60,7 @@ def main() -> None:
 
 def prepare(folder: str, signature: str, target: str) -> tuple[Any, dict[str, Any]]:
     """The signature's function and what the model is; its ONNX form is in ``target``."""
-    require_harmless(folder)
     try:
-        import numpy
         import tensorflow as tf
         import tf2onnx
     except ImportError as exc:
@@ -73,6 +71,7 @@ def prepare(folder: str, signature: str, target: str) -> tuple[Any, dict[str, An
             found=str(exc),
             remedy=f"Run: {sys.executable} -m pip install tensorflow tf2onnx",
         ) from exc
+    require_harmless(folder)
     try:
         loaded = tf.saved_model.load(folder)
     except Exception as exc:
@@ -89,7 +88,6 @@ def prepare(folder: str, signature: str, target: str) -> tuple[Any, dict[str, An
         "outputs": list(function.structured_outputs),
         "framework": f"TensorFlow {tf.__version__}",
         "notes": [f"signature {name}", f"converted by tf2onnx {tf2onnx.__version__}"],
-        "numpy": numpy.__version__,
     }
     function._edgewarden_owner = loaded  # a signature does not keep its variables alive
     return function, facts

@@ -196,9 +196,12 @@ def source_of(
     *,
     name: str,
     framework: str,
+    inputs: Sequence[str] = (),
     notes: tuple[str, ...] = (),
 ) -> Source:
     """The source of a traced network, which is run by ``network`` to compare with.
+
+    inputs: what to call them; none: as the program does.
 
     Raises ModelError where it works as in training, gives something else each time, has weights
     that are no numbers, or operators that ONNX lacks.
@@ -207,17 +210,18 @@ def source_of(
     require_finite(program, name)
     outputs = _learn_outputs(network, examples, name)
     model = _to_onnx(program, name)
-    inputs, written = input_names(model), output_names(model)
-    if len(inputs) != len(examples) or len(written) != len(outputs):
+    taken, written = input_names(model), output_names(model)
+    if len(taken) != len(examples) or len(written) != len(outputs):
         raise ModelError(
             f"{name} has inputs or outputs that PyTorch leaves out of ONNX",
             expected=f"{len(examples)} inputs and {len(outputs)} outputs that are tensors",
-            found=f"inputs {', '.join(inputs)}; outputs {', '.join(written)}",
+            found=f"inputs {', '.join(taken)}; outputs {', '.join(written)}",
             remedy="Leave out of forward what does not depend on its inputs, and unused inputs.",
         )
-    rename(model, dict(zip(written, outputs, strict=True)))
+    called = tuple(inputs) or taken
+    rename(model, dict(zip((*taken, *written), (*called, *outputs), strict=True)))
     free_batch_name(model)
-    return Source(model, _runner(network, inputs, outputs, name), framework, notes)
+    return Source(model, _runner(network, called, outputs, name), framework, notes)
 
 
 def _learn_outputs(

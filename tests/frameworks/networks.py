@@ -4,6 +4,7 @@ A factory makes a network as a training script would; its weights are random but
 a fresh network, and its batch statistics are as if it had been trained.
 """
 
+# mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -239,7 +240,7 @@ class Nested(nn.Module):
 
 
 def trained(network: nn.Module, seed: int = 0) -> nn.Module:
-    """Weights and statistics as training leaves them: of some size, and not those of a fresh one."""
+    """Weights and statistics of some size, as training leaves them."""
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, value in network.state_dict().items():
@@ -249,7 +250,7 @@ def trained(network: nn.Module, seed: int = 0) -> nn.Module:
             if name.endswith("running_var"):
                 value.copy_(0.5 + noise.abs())
             elif value.dim() == 1:
-                value.copy_(value + 0.1 * noise)
+                value.copy_(0.1 * noise + (1.0 if name.endswith("weight") else 0.0))
             else:
                 value.copy_(noise * (2 / max(value[0].numel(), 1)) ** 0.5)
     return network
