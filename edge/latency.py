@@ -68,7 +68,7 @@ def measure_latency(
     """Run ``cameras`` cameras that show ``files`` in turn, for ``seconds`` after all are live.
 
     fps: most frames a second of each. credentials: systemd's folder of them. step: called at every
-    turn of the loop, for a sign of progress.
+    turn of the loop, for a sign of progress; what it raises ends the measurement.
 
     Raises MediaError where a file does not play, TransientError where the broker does not answer,
     and what ``Deployment.prepare`` raises.
@@ -77,7 +77,7 @@ def measure_latency(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgewarden-bench-")))
         bench.open(stack, folder, mqtt, credentials)
-        bench.wait_until_live()
+        bench.wait_until_live(step)
         bench.run(seconds, step)
         feeds = [station.feed.status for station in bench.deployment.stations.values()]
         bench.publisher.stop(_DRAIN_S)
@@ -162,11 +162,12 @@ class _Bench:
         stack.enter_context(self.publisher)
         self.deployment.take_over()
 
-    def wait_until_live(self) -> None:
+    def wait_until_live(self, step: Callable[[], None]) -> None:
         """Turn until the broker and all cameras are there. Raises TransientError, MediaError."""
         deadline = time.monotonic() + _START_S
         while True:
             self.deployment.loop.turn(_TURN_S)
+            step()
             feeds = {name: s.feed.status for name, s in self.deployment.stations.items()}
             waiting = [name for name, feed in feeds.items() if feed.state is not Liveness.LIVE]
             state = self.publisher.state

@@ -19,10 +19,15 @@ _GRACE_S, _KILL_S = 0.5, 2.0
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:
-    """How an attempt ended. final: a file is at its end, there is nothing to try again."""
+    """How an attempt ended.
+
+    final: a file is at its end, there is nothing to try again. told: somebody told the process to
+    end, as whoever ends a whole group of processes does.
+    """
 
     reason: str
     final: bool = False
+    told: bool = False
 
 
 class CaptureAttempt:
@@ -71,7 +76,7 @@ class CaptureAttempt:
         ready = connection.wait([self._messages, self._child.sentinel, stop], timeout)
         if self._messages in ready:
             return self._heard()
-        return AttemptEnd(self._child.ending) if self._child.sentinel in ready else None
+        return self._gone() if self._child.sentinel in ready else None
 
     def silence(self, seconds: float, now: float) -> str:
         """Why no frame came for so long, as far as can be told from here."""
@@ -84,12 +89,16 @@ class CaptureAttempt:
         self._messages.close()
         return self._child.end(grace_s=_GRACE_S, kill_s=_KILL_S)
 
+    def _gone(self) -> AttemptEnd:
+        reason = self._child.ending or "its process fell silent"
+        return AttemptEnd(reason, told=self._child.was_told_to_end)
+
     def _heard(self) -> AttemptEnd | None:
         try:
             heard = receive_notice(self._messages)
         except (EOFError, OSError):
             connection.wait([self._child.sentinel], _GRACE_S)
-            return AttemptEnd(self._child.ending or "its process fell silent")
+            return self._gone()
         if heard is None:
             return AttemptEnd("its process said what none says")
         notice, reason = heard

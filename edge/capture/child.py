@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection, reduction
+from multiprocessing import connection, forkserver, reduction, resource_tracker
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +25,9 @@ PRELOAD = "edge.capture.preload"
 # multiprocessing looks through all children whenever it starts one, and is not made for threads
 # that end others meanwhile.
 _CHILDREN = threading.Lock()
+
+# SIGTERM, whether it was ready to obey or not yet.
+_TOLD = (0, -signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Child:
         process = context.Process(target=target, args=args, name=name, daemon=True)
         try:
             with _CHILDREN, _without_main_module():
+                _start_server()
                 process.start()
         except (OSError, EOFError) as exc:
             raise StreamBrokenError("no process can be started", found=str(exc)) from exc
@@ -63,15 +67,25 @@ class Child:
         return self._process.sentinel
 
     @property
+    def was_told_to_end(self) -> bool:
+        """Whether somebody asked it to go, and it went."""
+        return self._exit_code() in _TOLD
+
+    @property
     def ending(self) -> str:
         """How it ended, in words; empty while it lives."""
-        with _CHILDREN:
-            code = self._process.exitcode
+        code = self._exit_code()
         if code is None:
             return ""
+        if code in _TOLD:
+            return "its process was told to end"
         if code >= 0:
             return f"its process ended with exit code {code}"
         return f"its process was ended by {signal.Signals(-code).name}"
+
+    def _exit_code(self) -> int | None:
+        with _CHILDREN:
+            return self._process.exitcode
 
     def end(self, *, grace_s: float, kill_s: float) -> bool:
         """Terminate it; after ``grace_s`` seconds kill it. False where it lives on even then."""
@@ -85,6 +99,16 @@ class Child:
                     self._process.close()
                 return True
         return False
+
+
+def _start_server() -> None:
+    """Start the server unless it runs, with those signals held back that it will not obey."""
+    resource_tracker.ensure_running()  # it would let go of them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -159,7 +159,7 @@ class LiveCamera(CameraFeed):
                 while not self._pause(_LOOK_EVERY_S):
                     pass
                 return
-            self._note_failure(end.reason, showed=self._count() > before, began=began)
+            self._note_failure(end, showed=self._count() > before, began=began)
             self._pause(self._retry_in(self._failures))
 
     def _attend(self, first_index: int) -> AttemptEnd:
@@ -209,15 +209,15 @@ class LiveCamera(CameraFeed):
             self._become(Liveness.LOST, f"no frame for {self._stale_after:g} s")
         self._meter.note(now, count)
 
-    def _note_failure(self, reason: str, *, showed: bool, began: float) -> None:
+    def _note_failure(self, end: AttemptEnd, *, showed: bool, began: float) -> None:
         lasted = self._clock() - began
         self._failures = 1 if showed and lasted > LONGEST_DELAY_S else self._failures + 1
         if not showed:
-            self._become(Liveness.LOST, reason)
+            self._become(Liveness.LOST, end.reason)
         elif self._liveness is Liveness.LIVE:
-            self._become(Liveness.STALE, reason)
-        log = _log.warning if self._failures == 1 else _log.info
-        log("camera %s (%s): %s", self._camera, self._settings.source.masked, reason)
+            self._become(Liveness.STALE, end.reason)
+        log = _log.warning if self._failures == 1 and not end.told else _log.info
+        log("camera %s (%s): %s", self._camera, self._settings.source.masked, end.reason)
 
     def _adopt(self, attempt: CaptureAttempt | None) -> None:
         """Take frames from this attempt from now on, and let go of the memory of the last one."""

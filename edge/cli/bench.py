@@ -60,6 +60,7 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _cameras(arguments: Namespace) -> int:
+    from edge.cli.interrupts import interrupts_held_back
     from edge.cli.local_broker import local_broker
     from edge.config import load_site, read_environment
     from edge.device import gather
@@ -69,9 +70,15 @@ def _cameras(arguments: Namespace) -> int:
     numbers = range(1, arguments.cameras + 1)
     found = []
     with (
+        interrupts_held_back() as let_through,
         local_broker() if site.mqtt is None else nullcontext(site.mqtt) as mqtt,
         Progress("bench", None) as line,
     ):
+
+        def step() -> None:
+            let_through()
+            line.step()
+
         for number in numbers:
             found.append(
                 measure_latency(
@@ -82,7 +89,7 @@ def _cameras(arguments: Namespace) -> int:
                     fps=arguments.fps,
                     seconds=arguments.seconds,
                     credentials=read_environment().credentials_directory,
-                    step=line.step,
+                    step=step,
                 )
             )
     cpu = gather().cpu_model or "unknown CPU"

@@ -174,7 +174,7 @@ def test_a_process_that_ends_is_replaced(make: Make, clip: Path, how: signal.Sig
     assert again[0].index > last.index
     changes = camera.changes()
     assert [c.state for c in changes] == [Liveness.LIVE, Liveness.STALE, Liveness.LIVE]
-    ended = "with exit code 0" if how is signal.SIGTERM else f"by {how.name}"
+    ended = "told to end" if how is signal.SIGTERM else f"by {how.name}"
     assert ended in str(changes[1].reason)
     assert len(frames_of(other, 2)) == 2
     assert other.status.reconnects == 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edge.cli import local_broker, main
-from tests.service.daemon import Place
+from tests.service.daemon import COMMAND, Place, children_of, is_alive, wait_until
 from tests.small_world import film, portrait
 
 if TYPE_CHECKING:
@@ -55,6 +58,35 @@ def test_a_site_without_a_broker_gets_one_for_the_time(
     """make_broker skips this where there is no mosquitto."""
     told = bench(place, capsys, "--cameras", "1", "--seconds", "2")
     assert told["cameras"][0]["decisions"] > 0
+
+
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize(
+    ("number", "said"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
+)
+def test_cut_off_it_ends_quietly_and_leaves_nothing(
+    place: Place, make_broker: MakeBroker, number: signal.Signals, said: str, early: bool
+) -> None:
+    """Ctrl-C goes to every process of the terminal. make_broker skips this without mosquitto."""
+    clip = film(place.folder / "clip.mp4", [portrait(1)] * 45)
+    (folder := place.folder / "temporary").mkdir()
+    words = ["bench", "cameras", str(clip), "--config", str(place.site), "--seconds", "60"]
+    with subprocess.Popen(
+        [str(COMMAND), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(folder)},
+    ) as process:
+        # The broker comes first, then what starts the capture processes, then these.
+        wait_until(lambda: len(children_of(process.pid)) >= (2 if early else 4))
+        started = children_of(process.pid)
+        os.killpg(process.pid, number)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert output.decode() == f"edgewarden: {said}; what was not finished was not kept\n"
+    wait_until(lambda: not any(map(is_alive, started)))
+    assert list(folder.iterdir()) == []
 
 
 def test_without_any_broker_it_says_what_is_missing(
