@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from edge.errors import InferenceError, ModelError
 from edge.runner.base import Tensor
 from edge.runner.onnxruntime import OnnxRuntimeRunner, SessionSettings
-from export.graph.trial import trial_feeds
+from export.graph.trial import opened, trial_feeds
 from export.graph.view import Array, GraphView, name_of
 from export.parity import PARITY_TOLERANCE, compare_source
 
@@ -147,27 +147,16 @@ def _first_difference(
 ) -> str:
     """The first node in order whose output differs, with everything that is inside looked at."""
     singles = []
-    with _runner(_opened(model)) as runner:
+    with _runner(opened(model)) as runner:
         for row in range(_TOGETHER):
             singles.append(runner.infer({k: v[row : row + 1] for k, v in feeds.items()}))
-    with _runner(_opened(freed)) as runner:
+    with _runner(opened(freed)) as runner:
         together = runner.infer(feeds)
     for node in freed.graph.node:
         for name in filter(None, node.output):
             if name in together and not _same([one[name] for one in singles], together[name]):
                 return f"node {name_of(node)!r} ({node.op_type})"
     return ""
-
-
-def _opened(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with every tensor as an output."""
-    opened: onnx.ModelProto = onnx.ModelProto.FromString(model.SerializeToString())
-    have = {value.name for value in opened.graph.output}
-    for node in opened.graph.node:
-        for name in node.output:
-            if name and name not in have:
-                opened.graph.output.append(onnx.ValueInfoProto(name=name))
-    return opened
 
 
 def _same(singles: list[Tensor], together: Tensor) -> bool:

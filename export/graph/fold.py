@@ -9,7 +9,7 @@ import onnx
 from onnx import numpy_helper
 
 from edge.config import forbid_telemetry
-from export.graph.view import Array, GraphView, attribute, graphs_of
+from export.graph.view import Array, GraphView, attribute, drop_unread, graphs_of
 
 _QUANTISED = {"QuantizeLinear", "DequantizeLinear"}
 
@@ -40,6 +40,7 @@ def fold(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
         trouble = ""
     for merged in _products_with_norm(folded.graph):
         _merge_norm(folded.graph, *merged)
+    drop_unread(folded)
     return folded, _words(before, _count(folded)) + trouble
 
 

@@ -18,7 +18,7 @@ from export.graph.fold import fold
 from export.graph.opset import FIRST, LAST, convert_opset, raise_ir
 from export.graph.shapes import infer_shapes
 from export.graph.trial import trial_feeds
-from export.graph.view import graphs_of, name_of, opset_of, sort_nodes
+from export.graph.view import graphs_of, name_nodes, name_of, opset_of, sort_nodes
 from export.parity import compare_source
 
 _RANDOM = {
@@ -92,9 +92,9 @@ def _modernise(model: onnx.ModelProto) -> list[str]:
         del model.graph.input[:]
         model.graph.input.extend(kept)
     raise_ir(model)
+    name_nodes(model)
     for graph in graphs_of(model.graph):
         for node in graph.node:
-            node.name = node.name or next(filter(None, node.output), "")
             node.ClearField("doc_string")
             del node.metadata_props[:]
     return steps

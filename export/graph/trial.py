@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import onnx
 
 from edge.errors import InferenceError, ModelError
 from edge.runner.base import Runner, Tensor, TensorSpec
@@ -48,6 +49,17 @@ def trial_feeds(runner: Runner, *, batch: int, seed: int = 29) -> list[dict[str,
         found=last.found if isinstance(last, InferenceError) else "",
         remedy="Export it with the sizes that it can take.",
     ) from last
+
+
+def opened(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that gives every tensor as an output."""
+    copy: onnx.ModelProto = onnx.ModelProto.FromString(model.SerializeToString())
+    have = {value.name for value in copy.graph.output}
+    for node in copy.graph.node:
+        for name in node.output:
+            if name and name not in have:
+                copy.graph.output.append(onnx.ValueInfoProto(name=name))
+    return copy
 
 
 def _has_free_side(runner: Runner) -> bool:

@@ -102,6 +102,30 @@ def name_of(node: onnx.NodeProto) -> str:
     return node.name or next(filter(None, node.output), node.op_type)
 
 
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Give every node, in every graph, a name of its own."""
+    taken: set[str] = set()
+    for graph in graphs_of(model.graph):
+        for node in graph.node:
+            name = wanted = name_of(node)
+            count = 1
+            while name in taken:
+                count += 1
+                name = f"{wanted}_{count}"
+            taken.add(name)
+            node.name = name
+
+
+def drop_unread(model: onnx.ModelProto) -> None:
+    """Remove the initialisers that no node and no output reads."""
+    graphs = list(graphs_of(model.graph))
+    read = {name for graph in graphs for node in graph.node for name in node.input}
+    read |= {value.name for graph in graphs for value in graph.output}
+    for graph in graphs:
+        for tensor in [tensor for tensor in graph.initializer if tensor.name not in read]:
+            graph.initializer.remove(tensor)
+
+
 def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object:
     """An attribute's value as Python has it, text decoded; ``default`` where it is absent."""
     for held in node.attribute:

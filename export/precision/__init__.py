@@ -1,0 +1,1 @@
+"""A model in another precision: half, or INT8 for each runtime from one calibration."""
