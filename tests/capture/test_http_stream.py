@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from edge.media import write_image
 from edge.media.stream import StreamLimits
 from edge.site.source import SourceAddress
 from edge.types import ByteImage, Frame
+from tests.brokers import Pki, make_pki
 
 PICTURES = 20
 
@@ -46,16 +48,27 @@ class Camera(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def url(tmp_path: Path, shades: list[ByteImage]) -> Iterator[str]:
-    write_image(tmp_path / "a.jpg", shades[10])
+@contextmanager
+def served(tmp_path: Path, picture: ByteImage, *, pki: Pki | None = None) -> Iterator[str]:
+    """Where such a camera is; with a pki, over TLS."""
+    write_image(tmp_path / "a.jpg", picture)
     handler = type("Loaded", (Camera,), {"jpeg": (tmp_path / "a.jpg").read_bytes()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if pki is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(pki.server, pki.server_key)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, name="http-camera")
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'http' if pki is None else 'https'}://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def url(tmp_path: Path, shades: list[ByteImage]) -> Iterator[str]:
+    with served(tmp_path, shades[10]) as url:
+        yield url
 
 
 def source(url: str, **limits: int) -> StreamSource:
@@ -75,6 +88,16 @@ def test_its_pictures_come_as_they_are_sent(url: str, shades: list[ByteImage]) -
         take(stream)
     assert [frame.index for frame in frames] == [*range(100, 100 + PICTURES)]
     np.testing.assert_allclose(frames[0].image, shades[10], atol=3)
+
+
+def test_one_with_a_certificate_of_its_own_is_believed(
+    tmp_path: Path, shades: list[ByteImage]
+) -> None:
+    with (
+        served(tmp_path, shades[10], pki=make_pki(tmp_path)) as url,
+        source(url) as stream,
+    ):
+        np.testing.assert_allclose(next(iter(stream)).image, shades[10], atol=3)
 
 
 def test_a_playlist_is_not_followed(url: str) -> None:

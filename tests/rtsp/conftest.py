@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from edge.capture.live import LiveCamera
 from edge.config import Camera, SourceAddress
 from edge.media.stream import StreamLimits
 from edge.types import Frame
-from tests.rtsp.process import RtspServer, why_no_server
+from tests.brokers import make_pki
+from tests.rtsp.process import RtspServer, why_no_server, why_no_tls
 
 PATIENCE_S = 30.0
 QUICK = StreamLimits(open_timeout_s=1.0, read_timeout_s=1.0)
@@ -63,6 +65,18 @@ def rtsp() -> Iterator[Callable[..., RtspServer]]:
         pytest.skip(missing)
     with ExitStack() as stack:
         yield lambda **wishes: stack.enter_context(closing(RtspServer(**wishes)))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate that nobody knows, with its key; skips where the server can do no TLS."""
+    missing = why_no_server() or why_no_tls()
+    if missing is not None:
+        pytest.skip(missing)
+    pki = make_pki(tmp_path_factory.mktemp("pki"))
+    both = pki.server.with_name("both.pem")
+    both.write_bytes(pki.server.read_bytes() + pki.server_key.read_bytes())
+    return both
 
 
 @pytest.fixture

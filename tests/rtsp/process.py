@@ -32,10 +32,21 @@ def why_no_server() -> str | None:
     return None
 
 
+def why_no_tls() -> str | None:
+    """What a real server lacks to speak TLS; None where nothing is missing."""
+    probe = (
+        "from gi.repository import Gio;"
+        "raise SystemExit(not Gio.TlsBackend.get_default().supports_tls())"
+    )
+    done = subprocess.run([PYTHON, "-c", probe], capture_output=True, check=False)
+    return "GLib has no TLS (apt-get install glib-networking)" if done.returncode else None
+
+
 class RtspServer:
     """GStreamer's RTSP server with test pictures at ``url``. port 0: a free one.
 
-    user and password: who may see it; None for everybody.
+    user and password: who may see it; None for everybody. certificate: a PEM file with its key, for
+    RTSP over TLS.
     """
 
     def __init__(
@@ -47,10 +58,13 @@ class RtspServer:
         fps: int = 15,
         user: str | None = None,
         password: str | None = None,
+        certificate: Path | None = None,
     ) -> None:
+        self._scheme = "rtsp" if certificate is None else "rtsps"
         wish = {
             **{"port": port, "codec": codec, "size": size, "fps": fps},
             **{"user": user, "password": password},
+            "certificate": None if certificate is None else str(certificate),
         }
         # Its file of plugins is made anew where it cannot be kept, which takes seconds.
         self.process = subprocess.Popen(
@@ -64,7 +78,7 @@ class RtspServer:
 
     @property
     def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/stream"
+        return f"{self._scheme}://127.0.0.1:{self.port}/stream"
 
     def resize(self, width: int, height: int) -> None:
         """Change the size of the pictures in the middle of the stream."""

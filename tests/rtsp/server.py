@@ -16,7 +16,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402  # after the versions are set
+from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402  # after the versions are set
 
 ENCODERS = {
     "h264": (
@@ -43,6 +43,17 @@ def pipeline_of(wish: dict[str, Any]) -> str:
         f" caps=video/x-raw,width={width},height={height},framerate={wish['fps']}/1"
         f" ! {encoder} )"
     )
+
+
+def speak_tls(server: Any, certificate: str) -> None:
+    auth = GstRtspServer.RTSPAuth()
+    auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(certificate))
+    # Without credentials, and with a certificate of the server's alone.
+    anonymous = GstRtspServer.RTSPToken()
+    anonymous.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "anyone")
+    auth.set_default_token(anonymous)
+    auth.set_tls_authentication_mode(Gio.TlsAuthenticationMode.NONE)
+    server.set_auth(auth)
 
 
 def require_user(factory: Any, server: Any, user: str, password: str) -> None:
@@ -78,6 +89,12 @@ def main() -> None:
     factory.connect("media-configure", lambda _, media: playing.append(media.get_element()))
     if wish.get("user"):
         require_user(factory, server, wish["user"], wish["password"])
+    if wish.get("certificate"):
+        speak_tls(server, wish["certificate"])
+        permissions = GstRtspServer.RTSPPermissions()
+        permissions.add_permission_for_role("anyone", "media.factory.access", True)
+        permissions.add_permission_for_role("anyone", "media.factory.construct", True)
+        factory.set_permissions(permissions)
     server.get_mount_points().add_factory("/stream", factory)
     if not server.attach(None):
         sys.exit("the port is taken")

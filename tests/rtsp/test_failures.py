@@ -98,6 +98,32 @@ def test_a_camera_that_fails_is_lost_and_comes_back(
     assert other.camera.status.reconnects == 0
 
 
+@pytest.mark.parametrize(
+    "fail",
+    [closed, stalled, silent, garbage],
+    ids=["closed", "stalled", "silent", "garbage"],
+)
+def test_a_camera_with_tls_and_a_certificate_of_its_own_does_the_same(
+    rtsp: Rtsp, watch: Watch, certificate: Path, fail: Break
+) -> None:
+    server = rtsp(certificate=certificate)
+    assert server.url.startswith("rtsps://")
+    door = watch(server.url)
+    door.see(3)
+    with fail(server):
+        door.until_state(Liveness.LOST)
+    rtsp(port=server.port, certificate=certificate)
+    door.until_state(Liveness.LIVE)
+    door.see(3)
+
+
+def test_a_plain_camera_is_not_taken_for_one_with_tls(rtsp: Rtsp, watch: Watch) -> None:
+    server = rtsp()
+    door = watch(server.url.replace("rtsp://", "rtsps://"))
+    door.until_state(Liveness.LOST)
+    assert door.frames == []
+
+
 def test_a_stream_that_turns_to_noise_is_lost_and_comes_back(rtsp: Rtsp, watch: Watch) -> None:
     with closing(Relay(rtsp().port)) as relay:
         door = watch(relay.url)

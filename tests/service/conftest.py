@@ -13,7 +13,7 @@ import pytest
 
 from tests.brokers import Broker, Pki, Subscriber, make_pki, new_broker, subscribe_to
 from tests.rtsp.process import RtspServer, why_no_server
-from tests.service.daemon import Daemon, OutboxWatcher, Place, busy_film, make_place
+from tests.service.daemon import Daemon, Place, busy_film, make_place
 from tests.service.systemd import Systemd
 from tests.small_world import write_models
 
@@ -48,14 +48,14 @@ def busy(place: Place) -> Place:
 
 @pytest.fixture
 def make_broker(tmp_path: Path, pki: Pki) -> Iterator[MakeBroker]:
-    """A running mosquitto; lines are added to its configuration."""
+    """A running mosquitto; lines are added to its configuration, acl is the text of its rules."""
     if shutil.which("mosquitto") is None:
         pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
     names = itertools.count()
     with ExitStack() as stack:
 
-        def make(*lines: str) -> Broker:
-            broker = new_broker(tmp_path / f"broker-{next(names)}", pki, *lines)
+        def make(*lines: str, acl: str | None = None) -> Broker:
+            broker = new_broker(tmp_path / f"broker-{next(names)}", pki, *lines, acl=acl)
             stack.callback(broker.kill)
             broker.start()
             return broker
@@ -79,12 +79,6 @@ def start() -> Iterator[Start]:
     """Starts a daemon; killed with the test at the latest, which fails if a child outlives it."""
     with ExitStack() as stack:
         yield lambda place, **options: stack.enter_context(closing(Daemon(place.site, **options)))
-
-
-@pytest.fixture
-def watch_outbox(place: Place) -> Iterator[OutboxWatcher]:
-    with closing(OutboxWatcher(place.outbox)) as watcher:
-        yield watcher
 
 
 @pytest.fixture

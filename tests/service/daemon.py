@@ -11,7 +11,7 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 from edge.errors import DaemonAbsentError, TransientError
 from edge.events.cloudevents import to_json
 from edge.ops.control_client import ask
+from edge.store.outbox import SqliteOutbox
 from edge.types import Event
 from tests.brokers import PASSWORD, USER, Broker, Pki
 from tests.small_world import SIDE, World, film, make_world, portrait
@@ -191,35 +192,24 @@ class Daemon:
         return code
 
 
-class OutboxWatcher:
-    """A second process's view of an outbox: everything that ever stood in it, as it stood there.
-
-    It looks every few milliseconds, so that it sees most events before they are deleted.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.seen: dict[int, bytes] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="outbox-watcher")
-        self._thread.start()
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.005):
-            if self._path.exists():
-                with suppress(sqlite3.OperationalError):  # not made yet
-                    self.seen.update(read_outbox(self._path))
+def keep_what_is_committed(path: Path) -> None:
+    """Make an outbox that copies every event into a table of its own, in the very transaction that
+    commits it; ``read_outbox`` reads it as ``kept``."""
+    with SqliteOutbox(path):
+        pass  # whoever opens it makes its tables
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE kept AS SELECT * FROM events")
+        connection.execute(
+            "CREATE TRIGGER keep AFTER INSERT ON events BEGIN"
+            " INSERT INTO kept SELECT * FROM events WHERE node_sequence = new.node_sequence; END"
+        )
 
 
-def read_outbox(path: Path) -> dict[int, bytes]:
+def read_outbox(path: Path, *, table: str = "events") -> dict[int, bytes]:
     """What stands in an outbox, as it would be published, by node_sequence."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        rows = connection.execute("SELECT id, source, type, subject, time, data FROM events")
+        rows = connection.execute(f"SELECT id, source, type, subject, time, data FROM {table}")
         events = [
             Event(id, source, type, subject, time, json.loads(data))
             for id, source, type, subject, time, data in rows

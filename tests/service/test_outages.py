@@ -6,7 +6,9 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from tests.brokers import PASSWORD
+import pytest
+
+from tests.brokers import PASSWORD, USER
 from tests.service.counting import missing_and_repeats
 from tests.service.daemon import Daemon, Place, last_numbers, read_outbox, wait_until
 
@@ -87,6 +89,73 @@ def test_a_wrong_password_is_told_and_costs_no_event(
     assert "a wrong one" not in daemon.log
     assert PASSWORD not in daemon.log
     require_everything(everything, busy, breaks=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "reason"),
+    [
+        ("ca_file", "the stranger's", "certificate"),
+        ("host", '"localhost"', "certificate"),  # the certificate names another
+        ("host", '"nobody.invalid"', "unknown_host"),
+        ("port", "1", "unreachable"),
+    ],
+)
+def test_a_wrong_certificate_or_host_is_told_and_costs_no_event(
+    busy: Place,
+    pki: Pki,
+    make_broker: MakeBroker,
+    subscribe: Subscribe,
+    start: Start,
+    key: str,
+    wrong: str,
+    reason: str,
+) -> None:
+    broker = make_broker()
+    everything = subscribe(broker)
+    busy.add_broker(broker, pki)
+    right = busy.site.read_text()
+    line = next(line for line in right.splitlines() if line.startswith(f"{key} = "))
+    value = f'"{pki.stranger}"' if key == "ca_file" else wrong
+    busy.edit(line, f"{key} = {value}")
+    daemon = start(busy)
+    daemon.wait_live()
+    daemon.wait(lambda status: status["mqtt"]["reason"] == reason)
+    grow(busy, 12)
+    daemon.wait(lambda status: status["health"] == "degraded")
+    told = daemon.status()
+    assert (told["mqtt"]["connected"], told["mqtt"]["published"]) == (False, 0)
+    assert told["mqtt"]["remedy"]
+    assert any(text.startswith(f"mqtt: {reason}") for text in told["reasons"])
+    assert daemon.log.count("no connection") == 1  # however often it is tried
+    daemon.stop()
+    busy.site.write_text(right)
+    daemon = start(busy)
+    settle(daemon)
+    daemon.stop()
+    require_everything(everything, busy, breaks=0)
+
+
+def test_a_name_that_the_broker_does_not_allow_is_told_and_costs_no_event(
+    busy: Place, pki: Pki, subscribe: Subscribe, start: Start, make_broker: MakeBroker
+) -> None:
+    """Its rules let a device write under another node's topics only."""
+    rules = f"user {USER}\ntopic write edgewarden/hq/{{node}}/#\n"
+    broker = make_broker(acl=rules.format(node="another"))
+    everything = subscribe(broker)
+    busy.add_broker(broker, pki)
+    daemon = start(busy)
+    daemon.wait_live()
+    daemon.wait(lambda status: status["mqtt"]["connected"] and status["mqtt"]["refusing"])
+    grow(busy, 12)
+    daemon.wait(lambda status: any("mqtt_refused" in text for text in status["reasons"]))
+    assert daemon.status()["mqtt"]["published"] == 0
+    assert everything.events == []
+    (broker.folder / "acl").write_text(rules.format(node="gate"))
+    broker.signal(signal.SIGHUP)
+    daemon.wait(lambda status: status["health"] == "ok" and status["outbox"] < WINDOW, seconds=90)
+    daemon.stop(seconds=5)
+    last = last_numbers(busy.outbox)[""]
+    wait_until(lambda: len(set(everything.ids)) == last)
 
 
 def test_what_a_broker_forgets_shows_as_a_gap(
