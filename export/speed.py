@@ -68,12 +68,13 @@ def measure_speed(
     reference: str,
     rounds: int = _ROUNDS,
     step: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Speed:
     """Run every model on ``feeds`` in turn, ``rounds`` times, after a few runs that do not count.
 
     runners: loaded, each with a session of one thread (``SessionSettings(threads=1)``).
     reference: the name of the one to compare with. step: called after each round, for a sign of
-    progress. Raises what ``infer`` raises, and ValueError for an unknown reference.
+    progress. clock: seconds. Raises what ``infer`` raises, and ValueError for an unknown reference.
     """
     if reference not in runners or rounds < 1:
         raise ValueError(f"expected {reference!r} among {list(runners)} and a round or more")
@@ -85,9 +86,9 @@ def measure_speed(
     for turn in range(rounds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
-            begin = time.perf_counter()
+            begin = clock()
             runners[name].infer(feeds)
-            times[name][turn] = time.perf_counter() - begin
+            times[name][turn] = clock() - begin
         step()
     facts = gather()
     return Speed(

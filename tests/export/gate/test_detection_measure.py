@@ -11,7 +11,7 @@ from edge.manifest import Manifest
 from edge.runner.base import Runner, Signature, Tensor, TensorSpec
 from edge.types import ByteImage
 from export.gate import Gate
-from export.measures.samples import PictureSamples
+from tests.export.gate.samples import PictureSamples
 
 Answering = Callable[..., Runner]
 MakeManifest = Callable[..., Manifest]

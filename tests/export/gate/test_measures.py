@@ -12,7 +12,7 @@ from edge.manifest import Manifest
 from edge.runner.base import Runner, Tensor
 from edge.types import ByteImage
 from export.gate import Gate, judge
-from export.measures.samples import PictureSamples
+from tests.export.gate.samples import PictureSamples
 
 Answering = Callable[..., Runner]
 MakeManifest = Callable[..., Manifest]

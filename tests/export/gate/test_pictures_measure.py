@@ -10,7 +10,7 @@ from edge.manifest import Manifest
 from edge.runner.base import Runner, Signature, Tensor, TensorSpec
 from edge.types import ByteImage
 from export.gate import Gate
-from export.measures.samples import LatentSamples, PictureSamples
+from tests.export.gate.samples import LatentSamples, PictureSamples
 
 pytest.importorskip("skimage", reason="pictures are compared with scikit-image")
 

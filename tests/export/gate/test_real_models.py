@@ -17,8 +17,7 @@ from edge.runner.base import Runner
 from edge.runner.onnxruntime import OnnxRuntimeRunner, SessionSettings
 from edge.types import ByteImage
 from export.gate import Gate
-from export.measures.samples import PictureSamples
-from export.speed import measure_speed
+from tests.export.gate.samples import PictureSamples
 
 MakeManifest = Callable[..., Manifest]
 Load = Callable[[bytes], Runner]
@@ -113,12 +112,3 @@ def test_the_recogniser_s_embeddings_are_judged(
 
     assert found.passed is passed
     assert found.groups == len(set(frames[1]))
-
-
-def test_a_model_is_as_fast_as_itself(assets: Path, load: Load) -> None:
-    data = (assets / "models" / "landmarks-regression-retail-0009.onnx").read_bytes()
-    feeds = {"data": np.zeros((1, 3, 48, 48), np.float32)}
-
-    speed = measure_speed({"a": load(data), "b": load(data)}, feeds, reference="a", rounds=60)
-
-    assert 0.5 < speed.models["b"].ratio < 2

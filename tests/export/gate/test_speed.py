@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -13,44 +13,68 @@ Answering = Callable[..., Runner]
 FEEDS = {"input": np.zeros((1, 3, 2, 2), np.float32)}
 
 
-def working(milliseconds: float, calls: list[str], name: str) -> Callable[[Tensor], Tensor]:
-    def answer(value: Tensor) -> Tensor:
-        calls.append(name)
-        end = time.perf_counter() + milliseconds / 1000
-        while time.perf_counter() < end:
-            pass
-        return value
+class Clock:
+    """Seconds that pass only where a model says so."""
 
-    return answer
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.calls: list[str] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def model(self, name: str, *milliseconds: float) -> Callable[[Tensor], Tensor]:
+        """A model that takes so long, call after call, from the start again and again."""
+        turns = cycle(milliseconds or (1.0,))
+
+        def answer(value: Tensor) -> Tensor:
+            self.calls.append(name)
+            self.now += next(turns) / 1000
+            return value
+
+        return answer
 
 
 def test_models_are_timed_in_turn_each_round_starting_with_another(answering: Answering) -> None:
-    calls: list[str] = []
-    runners = {name: answering(working(0, calls, name)) for name in ("a", "b", "c")}
+    clock = Clock()
+    runners = {name: answering(clock.model(name)) for name in ("a", "b", "c")}
 
-    speed = measure_speed(runners, FEEDS, reference="a", rounds=3)
+    speed = measure_speed(runners, FEEDS, reference="a", rounds=3, clock=clock)
 
-    assert "".join(calls[9:]) == "abcbcacab"
+    warm, timed = clock.calls[:9], clock.calls[9:]
+    assert sorted(warm) == sorted("abc" * 3)
+    assert timed == [*"abc", *"bca", *"cab"]
     assert speed.rounds == 3
 
 
 def test_the_ratio_says_how_many_times_as_fast_as_the_reference(answering: Answering) -> None:
-    calls: list[str] = []
+    clock = Clock()
     runners = {
-        "fp32": answering(working(4, calls, "fp32")),
-        "slow": answering(working(12, calls, "slow")),
-        "fast": answering(working(1, calls, "fast")),
+        "fp32": answering(clock.model("fp32", 4)),
+        "slow": answering(clock.model("slow", 5, 8, 10)),
+        "fast": answering(clock.model("fast", 1)),
     }
 
-    speed = measure_speed(runners, FEEDS, reference="fp32", rounds=9)
+    speed = measure_speed(runners, FEEDS, reference="fp32", rounds=9, clock=clock)
 
     slow, fast = speed.models["slow"], speed.models["fast"]
-    assert speed.models["fp32"].ratio == 1
-    assert slow.ratio < 0.7
-    assert fast.ratio > 1.5
-    assert slow.ratio_low <= slow.ratio <= slow.ratio_high
-    assert slow.low_ms <= slow.median_ms <= slow.high_ms
-    assert slow.median_ms > fast.median_ms
+    assert speed.models["fp32"].ratio == pytest.approx(1)
+    assert slow.ratio == pytest.approx(0.5)
+    assert (slow.ratio_low, slow.ratio_high) == pytest.approx((0.4, 0.8))
+    assert (slow.low_ms, slow.median_ms, slow.high_ms) == pytest.approx((5, 8, 10))
+    assert fast.ratio == pytest.approx(4)
+
+
+def test_one_slow_round_decides_nothing(answering: Answering) -> None:
+    clock = Clock()
+    runners = {
+        "fp32": answering(clock.model("fp32", 4)),
+        "int8": answering(clock.model("int8", 2, 2, 2, 2, 2, 900, 2)),
+    }
+
+    speed = measure_speed(runners, FEEDS, reference="fp32", rounds=7, clock=clock)
+
+    assert speed.models["int8"].ratio == pytest.approx(2)
 
 
 def test_the_record_says_where_it_was_measured(answering: Answering) -> None:
