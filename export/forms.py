@@ -4,10 +4,13 @@ calibration."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from edge.cli.console import Progress
 from edge.errors import UsageError
+from edge.manifest import VariantId
 from export.judging import Base
 from export.samples import Pictures, Samples
 from export.verdict import Form
@@ -15,7 +18,10 @@ from export.verdict import Form
 if TYPE_CHECKING:
     import onnx
 
-    from calibration.observe import Ranges
+    from calibration.dataset import CalibrationSet
+    from calibration.observe import Method, Ranges
+
+_MOST_TRIED = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +31,7 @@ class Recipe:
 
     fp16: bool = False
     int8: bool = False
-    method: str = "minmax"
+    method: Method = "minmax"
 
     def require(self, pictures: Pictures | None, *, generates: bool) -> None:
         """Refuse variants that nothing could be said of. Raises UsageError.
@@ -68,13 +74,57 @@ def make_forms(base: Base, recipe: Recipe, samples: Samples | None) -> Forms:
     import onnx
 
     model = onnx.load_model_from_string(base.data)
-    forms: dict[str, Form] = {}
-    if recipe.fp16:
-        forms["fp16"] = _half(model)
-    return Forms(by_name=forms)
+    half = {"fp16": _half(model, samples)} if recipe.fp16 else {}
+    if not recipe.int8 or samples.calibrate is None:
+        return Forms(by_name=half)
+    whole = _int8(model, recipe, samples.calibrate)
+    return replace(whole, by_name={**half, **whole.by_name})
 
 
-def _half(model: onnx.ModelProto) -> Form:
+def _half(model: onnx.ModelProto, samples: Samples) -> Form:
     from export.precision.fp16 import to_fp16
 
-    return Form(id="fp16", data=to_fp16(model).SerializeToString(deterministic=True))
+    seen = samples.calibrate or samples.judge
+    half = to_fp16(model, feeds=list(islice(seen.feeds(), _MOST_TRIED)))
+    return Form(id="fp16", data=_bytes(half))
+
+
+def _int8(model: onnx.ModelProto, recipe: Recipe, seen: CalibrationSet) -> Forms:
+    from calibration.observe import observe
+    from export.precision.qdq import observed, quantise
+    from export.precision.rewrites import rewrite
+
+    rewritten = rewrite(model)
+    with Progress("calibrating", seen.count) as progress:
+        ranges = observe(
+            rewritten.model,
+            seen.feeds(),
+            method=recipe.method,
+            tensors=observed(rewritten.model),
+            step=progress.step,
+        )
+    files = quantise(rewritten.model, ranges)
+    made: dict[VariantId, onnx.ModelProto] = {
+        "int8-cpu": files.cpu,
+        "int8-trt": files.trt,
+        "int8-trt8": files.trt8,
+    }
+    record = {
+        **seen.describe(),
+        "method": recipe.method,
+        "rewrites": list(rewritten.steps),
+        "layers": len(files.layers),
+        "kept": list(files.kept),
+    }
+    return Forms(
+        by_name={
+            name: Form(id=name, data=_bytes(proto), kept=files.kept) for name, proto in made.items()
+        },
+        calibration=record,
+        ranges=ranges,
+    )
+
+
+def _bytes(model: onnx.ModelProto) -> bytes:
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data

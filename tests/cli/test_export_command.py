@@ -122,7 +122,8 @@ def samples(path: Path, model: Path, *, spoilt: bool = False) -> Path:
         outputs = runner.infer({"data": data})
     if spoilt:
         outputs = {name: np.flip(value, axis=1) for name, value in outputs.items()}
-    np.savez(path, data=data, **outputs)
+    arrays: dict[str, Any] = {"data": data, **outputs}
+    np.savez(path, **arrays)
     return path
 
 
