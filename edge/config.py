@@ -175,9 +175,12 @@ def forbid_telemetry() -> None:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
-def prefer_keras_backend(name: str) -> None:
-    """Let Keras, which reads this when it is imported, run on ``name`` unless the user chose."""
-    os.environ.setdefault("KERAS_BACKEND", name)
+def prefer_keras_backend(name: str) -> str:
+    """Let Keras, which asks when it is imported, run on ``name`` unless the user chose another.
+
+    Returns what it will run on.
+    """
+    return os.environ.setdefault("KERAS_BACKEND", name)
 
 
 def _watchdog_s(variables: Mapping[str, str]) -> float | None:

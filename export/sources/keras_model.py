@@ -63,8 +63,10 @@ def load_keras(data: bytes, name: str) -> Source:
         {key: dtype for key, (_, dtype) in inputs.items()},
     )
 
+    form = getattr(model, "input", model.inputs[0])  # a Sequential has no input of its own
+
     def call(*tensors: TorchTensor) -> Any:
-        packed = keras.tree.pack_sequence_as(model.input, list(tensors))
+        packed = keras.tree.pack_sequence_as(form, list(tensors))
         return model(packed, training=False)
 
     program = trace(
@@ -162,7 +164,14 @@ def _damaged(name: str, found: str) -> ModelError:
 
 
 def _import_keras() -> Any:
-    prefer_keras_backend(_BACKEND)
+    chosen = prefer_keras_backend(_BACKEND)
+    if chosen != _BACKEND:
+        raise UsageError(
+            "KERAS_BACKEND asks for another backend than Keras models are exported with",
+            expected=_BACKEND,
+            found=chosen,
+            remedy="Unset it.",
+        )
     try:
         with quiet():
             import keras
@@ -172,13 +181,6 @@ def _import_keras() -> Any:
             found=str(exc),
             remedy="Run: pip install 'edgewarden[export,train]'",
         ) from exc
-    if keras.backend.backend() != _BACKEND:
-        raise UsageError(
-            "Keras runs on another backend here",
-            expected=_BACKEND,
-            found=str(keras.backend.backend()),
-            remedy="Set KERAS_BACKEND=torch.",
-        )
     return keras
 
 
