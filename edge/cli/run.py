@@ -13,13 +13,14 @@ _RELOAD_S = 310.0
 
 def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, metavar="SITE", help="the site file")
-    parser.add_argument(
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
         "--events",
         type=Path,
         metavar="FILE",
         help="append events to a file, one CloudEvent a line, where the site file names no broker",
     )
-    parser.add_argument(
+    either.add_argument(
         "--reload",
         action="store_true",
         help="start nothing: have the running daemon read the site file again; says how that went",

@@ -17,6 +17,8 @@ from edge.store.disk import os_errors, sync_folder
 from edge.types import Event
 
 _BLOCK = 1 << 16
+# Who was where is nothing for everybody.
+_MODE = 0o640
 # What every line begins with, and so every piece of one that was not written to its end.
 _HEAD = b'{"specversion":"1.0","id":"'
 
@@ -47,7 +49,7 @@ class EventFile(Closing):
             return
         with os_errors(self._path), ExitStack() as undo:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-            handle = os.open(self._path, flags, 0o666)
+            handle = os.open(self._path, flags, _MODE)
             undo.callback(os.close, handle)
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise self._refused("a file", "something else")

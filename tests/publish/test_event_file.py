@@ -41,6 +41,7 @@ def test_every_event_is_a_line_after_those_that_are_there(path: Path, event: Mak
     append(path)
     append(path, event(3))
     assert path.read_bytes() == lines_of(event(1), event(2), event(3))
+    assert path.stat().st_mode & 0o007 == 0
 
 
 def test_an_event_that_could_not_be_deleted_is_not_written_again(path: Path, event: Maker) -> None:
