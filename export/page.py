@@ -16,6 +16,7 @@ from edge.types import ByteImage
 from edge.vision.generator import to_pictures
 
 if TYPE_CHECKING:
+    from calibration.dataset import CalibrationSet
     from calibration.observe import Ranges
     from export.judging import Base
     from export.samples import Samples
@@ -38,11 +39,9 @@ def gather_evidence(base: Base, samples: Samples | None, ranges: Ranges | None) 
     """Some of the pictures that were used, and of those that the model draws itself."""
     pictures: dict[str, Sequence[ByteImage]] = {}
     if samples is not None and samples.calibrate is not None:
-        title = f"calibrated on ({samples.calibrate.kind})"
-        pictures[title] = list(islice(samples.calibrate.pictures(), _MOST_PICTURES))
+        pictures[f"calibrated on ({samples.calibrate.kind})"] = _some(samples.calibrate)
     if samples is not None:
-        title = f"judged on ({samples.judge.kind})"
-        pictures[title] = list(islice(samples.judge.pictures(), _MOST_PICTURES))
+        pictures[f"judged on ({samples.judge.kind})"] = _some(samples.judge)
     output = base.manifest.outputs[0]
     if output.range is not None:
         drawn = to_pictures(base.proof.outputs[output.name], output.range)
@@ -50,6 +49,12 @@ def gather_evidence(base: Base, samples: Samples | None, ranges: Ranges | None) 
     return Evidence(
         pictures={title: shown for title, shown in pictures.items() if shown}, ranges=ranges
     )
+
+
+def _some(samples: CalibrationSet) -> list[ByteImage]:
+    """Pictures from all over a set, as they follow each other."""
+    step = max(1, samples.count // _MOST_PICTURES)
+    return list(islice(samples.pictures(), 0, step * _MOST_PICTURES, step))
 
 
 def render(report: Mapping[str, Any], evidence: Evidence) -> bytes:
@@ -133,6 +138,7 @@ def _variants(variants: Sequence[Mapping[str, Any]]) -> Section:
             round(one["bytes"] / 1000),
             one["speed"]["latency_ms"],
             one["speed"]["speed_up"],
+            _agreement(one),
             one["state"],
             one["reason"],
         ]
@@ -147,18 +153,34 @@ def _variants(variants: Sequence[Mapping[str, Any]]) -> Section:
             for one in variants
         ],
     }
+    compared = [one for one in variants if _agreement(one) is not None]
+    if compared:
+        name = compared[0]["accuracy"]["bounds"][0]["name"]
+        panels[name] = [
+            _bar(one, _agreement(one) or 0.0, _text(_agreement(one))) for one in variants
+        ]
     table = Table(
-        headings=["variant", "kB", "ms", "× fp32", "state", "reason"],
+        headings=["variant", "kB", "ms", "× fp32", "agreement", "state", "reason"],
         rows=rows,
         states=[_MARKS[one["state"]] for one in variants],
     )
-    plot = Plot(svg=bars(panels), alt="size and time of each variant")
+    plot = Plot(svg=bars(panels), alt="size, time and agreement of each variant")
     return Section(
         title="Variants",
         text="Milliseconds are medians of one picture on one thread of this CPU, all variants in "
-        "turn. What TensorRT is to run stays a candidate until it is measured on the target.",
+        "turn. Of what TensorRT is to run they say nothing: it stays a candidate until it is "
+        "measured on the target.",
         blocks=[table, plot],
     )
+
+
+def _agreement(one: Mapping[str, Any]) -> float | None:
+    bounds = one["accuracy"].get("bounds", ())
+    return bounds[0]["value"] if bounds else None
+
+
+def _text(value: float | None) -> str:
+    return "—" if value is None else f"{value:.4f}"
 
 
 def _bar(one: Mapping[str, Any], value: float, note: str) -> Bar:

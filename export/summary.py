@@ -30,9 +30,15 @@ def reasons(judged: Judged) -> list[str]:
 
 def summary(judged: Judged, cost: Cost, *, headings: Sequence[str] = HEADINGS) -> str:
     """The closing lines: the table, the reasons, where it was timed and what it took."""
-    where = f"one thread of {judged.speed.cpu_model}, {judged.speed.rounds} rounds in turn"
-    lines = [table(headings, variant_rows(judged)), *reasons(judged), where, str(cost)]
+    lines = [table(headings, variant_rows(judged)), *reasons(judged), timed_on(judged), str(cost)]
     return "\n".join(lines)
+
+
+def timed_on(judged: Judged) -> str:
+    """Where the milliseconds are from, in one line."""
+    where = f"ms: one thread of {judged.speed.cpu_model}, {judged.speed.rounds} rounds in turn"
+    tensorrt = any(verdict.form.runner == "tensorrt" for verdict in judged.verdicts.values())
+    return f"{where}; they say nothing of what TensorRT is to run" if tensorrt else where
 
 
 def variants_json(judged: Judged) -> list[dict[str, Any]]:

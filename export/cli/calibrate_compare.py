@@ -79,7 +79,7 @@ def _run(arguments: Namespace) -> int:
 
 
 def _tell(results: list[Comparison]) -> None:
-    from export.summary import reasons, variant_rows
+    from export.summary import reasons, timed_on, variant_rows
 
     rows: list[list[object]] = []
     notes: list[str] = []
@@ -90,8 +90,7 @@ def _tell(results: list[Comparison]) -> None:
         notes += [f"{name}: {line}" for line in reasons(result.judged)]
     print(table(_HEADINGS, rows))
     print("\n".join(notes))
-    speed = results[-1].judged.speed
-    print(f"one thread of {speed.cpu_model}, {speed.rounds} rounds in turn")
+    print(timed_on(results[-1].judged))
 
 
 def _pictures(arguments: Namespace) -> dict[str, Pictures]:
