@@ -9,6 +9,7 @@ import onnx
 from onnx import numpy_helper
 
 from edge.config import forbid_telemetry
+from export.graph.own_axes import fix_own_axes
 from export.graph.view import Array, GraphView, attribute, drop_unread, graphs_of
 
 _QUANTISED = {"QuantizeLinear", "DequantizeLinear"}
@@ -31,13 +32,14 @@ def fold(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     forbid_telemetry()
     import onnxslim
 
-    copy = onnx.ModelProto.FromString(model.SerializeToString())
+    folded = onnx.ModelProto.FromString(model.SerializeToString())
+    fix_own_axes(folded.graph)
+    whole, trouble = folded.SerializeToString(), ""
     try:
-        folded: onnx.ModelProto = onnxslim.slim(copy)
+        folded = onnxslim.slim(folded)
     except _SLIM_ERRORS as exc:
-        folded, trouble = model, f"; onnxslim failed ({type(exc).__name__})"
-    else:
-        trouble = ""
+        folded = onnx.ModelProto.FromString(whole)
+        trouble = f"; onnxslim failed ({type(exc).__name__})"
     for merged in _products_with_norm(folded.graph):
         _merge_norm(folded.graph, *merged)
     drop_unread(folded)

@@ -18,6 +18,7 @@ def infer_shapes(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
 
     ONNX's own inference, and ONNX Runtime's symbolic one where the rank of a tensor stays unknown.
     """
+    _tidy(model.graph)
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     missing = _unranked(inferred)
     if missing:
@@ -26,6 +27,15 @@ def infer_shapes(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
             inferred, missing = better, _unranked(better)
     total = len({name for node in model.graph.node for name in node.output if name})
     return inferred, f"shapes inferred for {total - len(missing)} of {total} tensors"
+
+
+def _tidy(graph: onnx.GraphProto) -> None:
+    """Let each tensor inside be described once, and no output twice."""
+    described = {value.name for value in (*graph.input, *graph.output)}
+    for info in list(graph.value_info):
+        if info.name in described:
+            graph.value_info.remove(info)
+        described.add(info.name)
 
 
 def _symbolic(model: onnx.ModelProto) -> onnx.ModelProto | None:

@@ -3,6 +3,9 @@
 ONNX Runtime's converter does the work. It lets what exceeds half precision's range become infinite
 or be cut off, and its result is not in order; so here such values are looked for first, the layers
 around them stay in FP32, and the result is sorted, checked and tried.
+
+They are looked for in the FP32 model, because on a CPU ONNX Runtime computes a half precision model
+in FP32 wherever it can: what would overflow on a GPU need not do so there.
 """
 
 from __future__ import annotations
