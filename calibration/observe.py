@@ -48,12 +48,14 @@ class Histogram:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRange:
     """One activation. low, high: the least and greatest value seen. threshold: the magnitude that
-    maps to 127, never 0. histogram: None for ``minmax``.
+    maps to 127, never 0. peaks: float64 ``[C]``, the greatest magnitude of each channel (axis 1),
+    None where the tensor has none or their number varies. histogram: None for ``minmax``.
     """
 
     low: float
     high: float
     threshold: float
+    peaks: NDArray[np.float64] | None = field(default=None, repr=False)
     histogram: Histogram | None = field(default=None, repr=False)
 
 
@@ -74,6 +76,8 @@ class Observer:
         self._high = -np.inf
         self._limit = 0.0
         self._counts = np.zeros(BINS, np.int64) if histogram else None
+        self._peaks: NDArray[np.float64] | None = None
+        self._has_channels = True
 
     def add(self, values: Tensor) -> None:
         """Take in more values. Raises ValueError where they are not finite."""
@@ -83,8 +87,20 @@ class Observer:
         if not (np.isfinite(low) and np.isfinite(high)):
             raise ValueError(f"expected finite values, found {low} to {high}")
         self._low, self._high = min(self._low, low), max(self._high, high)
+        self._reach(values)
         if self._counts is not None:
             self._count(values, max(-low, high))
+
+    def _reach(self, values: Tensor) -> None:
+        channels = values.shape[1] if values.ndim > 1 else 0
+        if self._peaks is None and self._has_channels and channels:
+            self._peaks = np.zeros(channels)
+        if self._peaks is None or len(self._peaks) != channels:
+            self._peaks, self._has_channels = None, False
+            return
+        others = tuple(axis for axis in range(values.ndim) if axis != 1)
+        reached = np.maximum(values.max(axis=others), -values.min(axis=others))
+        self._peaks = np.maximum(self._peaks, reached)
 
     def _count(self, values: Tensor, greatest: float) -> None:
         assert self._counts is not None
@@ -115,6 +131,7 @@ class Observer:
             high=self._high,
             # A tensor that is always zero has no scale of its own; any serves.
             threshold=max(threshold, float(np.finfo(np.float32).tiny) * 2**20) or 1.0,
+            peaks=self._peaks,
             histogram=histogram,
         )
 
