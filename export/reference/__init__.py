@@ -1,0 +1,1 @@
+"""The reference models: a small synthetic world, and what learns from it."""
