@@ -12,7 +12,7 @@ from edge.errors import UsageError
 from edge.runner.base import Signature
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from export.forms import Recipe, make_forms
-from export.judging import Base, Judged, judge_forms
+from export.judging import Base, Judged, judge_forms, open_gate
 from export.recalibrate import base_of
 from export.samples import Pictures, Samples, calibration_only, open_samples
 from export.summary import variants_json
@@ -62,11 +62,13 @@ def compare_calibrations(
     base = base_of(bundle)
     with OnnxRuntimeRunner(base.data, name=bundle.manifest.name) as runner:
         sets = _sets(base, named, runner.signature)
+    first = next(iter(sets.values()))
+    gate = open_gate(base, first.judge)
     forms: dict[str, Form] = {}
     calibrated: dict[str, str] = {}
     records: dict[str, Mapping[str, Any]] = {}
     for index, (label, samples) in enumerate(sets.items()):
-        made = make_forms(base, replace(recipe, fp16=recipe.fp16 and index == 0), samples)
+        made = make_forms(base, replace(recipe, fp16=recipe.fp16 and index == 0), samples, gate)
         records[label] = made.calibration or {}
         for name, form in made.by_name.items():
             if name in _SHOWN:
@@ -74,8 +76,7 @@ def compare_calibrations(
                 forms[f"{name} {label}"] = form
             elif name == "fp16":
                 forms[name] = form
-    first = next(iter(sets.values()))
-    judged = judge_forms(base, forms, first.judge, kind=first.kind)
+    judged = judge_forms(base, forms, gate, kind=first.kind)
     return Comparison(
         bundle=bundle, samples=first, judged=judged, calibrated=calibrated, records=records
     )

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from edge.cli.console import Progress
+from edge.cli.console import Stages
 from edge.errors import UsageError
 from edge.manifest import VariantId
-from export.judging import Base
+from export.gate import Gate
+from export.judging import Base, judge_bytes
 from export.samples import Pictures, Samples
 from export.verdict import Form
 
@@ -63,8 +64,11 @@ class Forms:
     ranges: Ranges | None = None
 
 
-def make_forms(base: Base, recipe: Recipe, samples: Samples | None) -> Forms:
+def make_forms(base: Base, recipe: Recipe, samples: Samples | None, gate: Gate | None) -> Forms:
     """Every form that ``recipe`` asks for.
+
+    gate: tells which layers have to stay in float for INT8; what it judges on is then no longer
+    quite new to the variant.
 
     Raises ModelError where the model cannot be taken to another precision, and what reading the
     samples raises.
@@ -75,9 +79,9 @@ def make_forms(base: Base, recipe: Recipe, samples: Samples | None) -> Forms:
 
     model = onnx.load_model_from_string(base.data)
     half = {"fp16": _half(model, samples)} if recipe.fp16 else {}
-    if not recipe.int8 or samples.calibrate is None:
+    if not recipe.int8 or samples.calibrate is None or gate is None:
         return Forms(by_name=half)
-    whole = _int8(model, recipe, samples.calibrate)
+    whole = _int8(model, recipe, samples.calibrate, gate)
     return replace(whole, by_name={**half, **whole.by_name})
 
 
@@ -89,39 +93,39 @@ def _half(model: onnx.ModelProto, samples: Samples) -> Form:
     return Form(id="fp16", data=_bytes(half))
 
 
-def _int8(model: onnx.ModelProto, recipe: Recipe, seen: CalibrationSet) -> Forms:
-    from calibration.observe import observe
-    from export.precision.qdq import observed, quantise
-    from export.precision.rewrites import rewrite
+def _int8(model: onnx.ModelProto, recipe: Recipe, seen: CalibrationSet, gate: Gate) -> Forms:
+    from export.precision.search import search
 
-    rewritten = rewrite(model)
-    with Progress("calibrating", seen.count) as progress:
-        ranges = observe(
-            rewritten.model,
-            seen.feeds(),
+    with Stages() as stages:
+        found = search(
+            model,
+            seen,
+            lambda data: judge_bytes(gate, data),
             method=recipe.method,
-            tensors=observed(rewritten.model),
-            step=progress.step,
+            progress=lambda stage: stages.show(stage.text, stage.done, stage.total or seen.count),
         )
-    files = quantise(rewritten.model, ranges)
     made: dict[VariantId, onnx.ModelProto] = {
-        "int8-cpu": files.cpu,
-        "int8-trt": files.trt,
-        "int8-trt8": files.trt8,
+        "int8-cpu": found.files.cpu,
+        "int8-trt": found.files.trt,
+        "int8-trt8": found.files.trt8,
     }
     record = {
         **seen.describe(),
         "method": recipe.method,
-        "rewrites": list(rewritten.steps),
-        "layers": len(files.layers),
-        "kept": list(files.kept),
+        "steps": list(found.steps),
+        "layers": len(found.files.layers),
+        "kept": list(found.kept),
+        "trials": len(found.trials),
     }
     return Forms(
         by_name={
-            name: Form(id=name, data=_bytes(proto), kept=files.kept) for name, proto in made.items()
+            name: Form(
+                id=name, data=_bytes(proto), kept=found.kept, sensitivity=dict(found.sensitivity)
+            )
+            for name, proto in made.items()
         },
         calibration=record,
-        ranges=ranges,
+        ranges=found.ranges,
     )
 
 

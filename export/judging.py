@@ -49,17 +49,24 @@ class Judged:
     speed: Speed
 
 
-def judge_forms(
-    base: Base,
-    forms: Mapping[str, Form],
-    samples: Samples | None,
-    *,
-    kind: str,
-) -> Judged:
+def open_gate(base: Base, samples: Samples) -> Gate:
+    """The gate of a model on samples; the reference is run on them here. Raises what the gate
+    raises, as ``trial`` translates it."""
+    with OnnxRuntimeRunner(base.data, name=REFERENCE, settings=_ONE_THREAD) as reference, trial():
+        return Gate(base.manifest, reference, samples)
+
+
+def judge_bytes(gate: Gate, data: bytes) -> Judgement:
+    """What the gate says of one form. Raises ModelError where it does not load or run."""
+    with OnnxRuntimeRunner(data, name="a variant", settings=_ONE_THREAD) as runner, trial():
+        return gate.judge(runner)
+
+
+def judge_forms(base: Base, forms: Mapping[str, Form], gate: Gate | None, *, kind: str) -> Judged:
     """Judge and time forms, each under a name of its own.
 
-    samples: what to judge on; None only where there is no form but the reference. kind: of the
-    samples, see ``export.verdict.verdict_on``.
+    gate: None only where there is no form but the reference. kind: of the gate's samples, see
+    ``export.verdict.verdict_on``.
 
     Raises ModelError where a form does not load or run, and what the gate raises.
     """
@@ -71,14 +78,12 @@ def judge_forms(
             runners[name] = stack.enter_context(runner)
         speed = _time(runners, working_feeds(base, runners[REFERENCE]))
         verdicts = {REFERENCE: _reference(base, everything[REFERENCE], speed)}
-        if forms and samples is not None:
+        if forms and gate is not None:
             reference = runners[REFERENCE]
-            with Progress("judging", len(forms) + 1) as progress, trial():
+            with Progress("judging", len(forms)) as progress, trial():
                 others = reference.infer(
                     fresh_feeds(base.manifest, reference.signature, seed=_OTHER_SEED)
                 )
-                gate = Gate(base.manifest, reference, samples)
-                progress.step()
                 for name, form in forms.items():
                     verdicts[name] = _verdict(
                         base,

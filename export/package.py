@@ -23,7 +23,7 @@ from edge.runner.golden import trial
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from edge.templates import template
 from export.forms import Forms, Recipe, make_forms
-from export.judging import REFERENCE, Base, Judged, judge_forms
+from export.judging import REFERENCE, Base, Judged, judge_forms, open_gate
 from export.outputs import check_outputs
 from export.page import Evidence, gather_evidence
 from export.parity import Parity, compare_source
@@ -145,13 +145,11 @@ def export_model(request: ExportRequest, out: Path) -> Export:
             if reference is not None:
                 check_reference(reference, base.manifest, runner)
     training = UNVERIFIED if reference is None else VERIFIED
-    forms = make_forms(base, request.recipe, samples)
-    judged = judge_forms(
-        base,
-        forms.by_name,
-        None if samples is None else samples.judge,
-        kind="" if samples is None else samples.kind,
-    )
+    asked = samples is not None and (request.recipe.fp16 or request.recipe.int8)
+    gate = open_gate(base, samples.judge) if samples is not None and asked else None
+    forms = make_forms(base, request.recipe, samples, gate)
+    kind = "" if samples is None else samples.kind
+    judged = judge_forms(base, forms.by_name, gate, kind=kind)
     manifest, files = assemble(
         base.proof,
         request.about,

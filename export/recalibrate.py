@@ -14,7 +14,7 @@ from edge.golden import Golden
 from edge.manifest import Variant
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from export.forms import Forms, Recipe, make_forms
-from export.judging import REFERENCE, Base, Judged, judge_forms
+from export.judging import REFERENCE, Base, Judged, judge_forms, open_gate
 from export.package import require_free, variants_of
 from export.page import Evidence, gather_evidence
 from export.samples import Pictures, Samples, open_samples
@@ -99,8 +99,9 @@ def recalibrate(
     with OnnxRuntimeRunner(base.data, name=base.manifest.name) as runner:
         samples = open_samples(pictures, base.manifest, runner.signature)
     assert samples is not None  # what the recipe requires
-    forms = make_forms(base, recipe, samples)
-    judged = judge_forms(base, forms.by_name, samples.judge, kind=samples.kind)
+    gate = open_gate(base, samples.judge)
+    forms = make_forms(base, recipe, samples, gate)
+    judged = judge_forms(base, forms.by_name, gate, kind=samples.kind)
     variants = variants_of(judged, base.manifest.reference.parity)
     made = {variant.id for variant in variants}
     kept = [_passed_on(bundle, v) for v in base.manifest.variants if v.id not in made]

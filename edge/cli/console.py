@@ -61,6 +61,36 @@ class Progress:
         return f"[{'█' * filled}{'·' * (24 - filled)}] {self._done}/{self._total}"
 
 
+class Stages:
+    """Progress through work of several stages, whose length is not known beforehand."""
+
+    def __init__(self, *, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._label = ""
+        self._done = 0
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Stages:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def show(self, label: str, done: int, total: int | None) -> None:
+        """So many steps of the stage ``label`` are done; another label begins another stage."""
+        if self._bar is None or label != self._label or done < self._done:
+            self._end()
+            self._label, self._done = label, 0
+            self._bar = Progress(label, total, stream=self._stream).__enter__()
+        self._bar.step(done - self._done)
+        self._done = done
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__()
+            self._bar = None
+
+
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Rows under headings, columns aligned: numbers to the right, words to the left."""
     cells = [[_cell(value) for value in row] for row in rows]

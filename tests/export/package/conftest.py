@@ -23,9 +23,9 @@ SIDE = 112
 
 
 def recogniser(*, noise: float = 0.0, repeats: int = 1) -> bytes:
-    """A strided convolution, pooled to a vector of 16; ``noise`` spoils its weights.
+    """Two convolutions, pooled to a vector of 16; ``noise`` spoils its weights.
 
-    repeats: how often the convolution is computed, for a model that is slower.
+    repeats: how often the first is computed, for a model that is slower.
     """
     random = np.random.default_rng(5)
     weight = random.normal(0, 1, (16, 3, 7, 7)).astype(np.float32)
@@ -42,7 +42,9 @@ def recogniser(*, noise: float = 0.0, repeats: int = 1) -> bytes:
         ]
     nodes += [
         helper.make_node("Relu", [f"mixed_{repeats - 1}"], ["kept"]),
-        helper.make_node("GlobalAveragePool", ["kept"], ["pooled"]),
+        helper.make_node("Conv", ["kept", "v"], ["mixed"], kernel_shape=[3, 3], name="second"),
+        helper.make_node("Relu", ["mixed"], ["used"]),
+        helper.make_node("GlobalAveragePool", ["used"], ["pooled"]),
         helper.make_node("Sub", ["pooled", "middle"], ["centred"]),
         helper.make_node("Flatten", ["centred"], ["embedding"]),
     ]
@@ -53,6 +55,7 @@ def recogniser(*, noise: float = 0.0, repeats: int = 1) -> bytes:
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", 16])],
         [
             numpy_helper.from_array(weight, "w"),
+            numpy_helper.from_array(random.normal(0, 0.1, (16, 16, 3, 3)).astype("f"), "v"),
             *(numpy_helper.from_array(weight, f"w_{index}") for index in range(1, repeats)),
             numpy_helper.from_array(np.full((1, 16, 1, 1), 2.0, np.float32), "middle"),
         ],

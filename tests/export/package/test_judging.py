@@ -10,7 +10,7 @@ import pytest
 from edge.manifest import VariantId
 from export.gate import Decision
 from export.judgement import Bound, Judgement
-from export.judging import Base, Judged, judge_forms
+from export.judging import Base, Judged, judge_forms, open_gate
 from export.speed import Latency
 from export.summary import HEADINGS, reasons, variant_rows, variants_json
 from export.verdict import Form, verdict_on
@@ -97,7 +97,7 @@ def judged(base: Base, recogniser: Recogniser, blobs: Any) -> Judged:
         "spoilt": Form(id="fp16", data=recogniser(noise=2)),
         "slow": Form(id="int8-cpu", data=recogniser(noise=0.001, repeats=4)),
     }
-    return judge_forms(base, forms, blobs(60), kind="real")
+    return judge_forms(base, forms, open_gate(base, blobs(60)), kind="real")
 
 
 def test_forms_are_judged_and_timed_in_one_run(judged: Judged) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from calibration.observe import Histogram, Ranges, TensorRange
-from export.judging import Base, Judged, judge_forms
+from export.judging import Base, Judged, judge_forms, open_gate
 from export.page import Evidence, render, render_comparison
 from export.summary import variants_json
 from export.verdict import Form
@@ -26,7 +26,7 @@ def judged(base: Base, recogniser: Callable[..., bytes], blobs: Any) -> Judged:
             sensitivity={"Conv_a": 0.3, "Conv_<b>": 0.1},
         ),
     }
-    return judge_forms(base, forms, blobs(40), kind="real")
+    return judge_forms(base, forms, open_gate(base, blobs(40)), kind="real")
 
 
 @pytest.fixture
