@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib
 import io
 import pickle
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import EdgewardenError, ModelError, UsageError
 from export.sources.base import Source, SourceRequest
+from export.sources.checkpoint import load_weights
 from export.sources.pt2_guard import require_harmless_program
 from export.sources.torch_export import (
     examples_of,
@@ -29,12 +29,6 @@ from export.sources.torch_export import (
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
     from torch.nn import Module
-
-_MOST_NAMED = 5
-# What wrappers for training put before every name.
-_PREFIXES = ("module.", "_orig_mod.")
-# What torch.save writes now, and what it and pickle wrote before.
-_PICKLES = (b"PK\x03\x04", b"\x80")
 
 
 def load_program(data: bytes, name: str) -> Source:
@@ -97,8 +91,7 @@ def load_network(request: SourceRequest) -> Source:
         )
     examples = examples_of(request.inputs, request.dtypes)
     network = _make(request.factory)
-    state, notes = _read_state(request.weights)
-    _load_strictly(network, state, request.weights)
+    notes = load_weights(network, request.weights)
     network.eval()
     form = inference_form(network, network).eval()
     program = trace(form, examples, request.inputs, name=request.factory)
@@ -179,121 +172,3 @@ def _here_first() -> Iterator[None]:
     finally:
         if here in sys.path:
             sys.path.remove(here)
-
-
-def _read_state(path: Path) -> tuple[dict[str, TorchTensor], tuple[str, ...]]:
-    """Tensors by name, and notes on what was taken off their names."""
-    torch = import_torch()
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise UsageError(
-            f"{path} cannot be read", expected="a state_dict", found=exc.strerror or str(exc)
-        ) from exc
-    try:
-        with quiet():
-            held = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as exc:
-        raise _not_weights(path, data, exc) from exc
-    except foreign_errors(EOFError) as exc:
-        raise _damaged(path, first_line(exc)) from exc
-    return _without_prefix(_state_dict(held, path))
-
-
-def _not_weights(path: Path, data: bytes, exc: Exception) -> ModelError:
-    """The pickle names a class or function: which one is the first thing a person asks."""
-    text = str(exc)
-    named = re.search(r"GLOBAL ([\w.]+)|error: \s*`?([\w.]+\.\w+)`? |error:\s+([^\n.]+)", text)
-    found = next((group for group in named.groups() if group), "") if named else text[:200]
-    if not data.startswith(_PICKLES):
-        return _damaged(path, found)
-    return ModelError(
-        f"{path} holds pickled objects, which run code when they are loaded",
-        expected="a state_dict: names and tensors",
-        found=found,
-        remedy="Where it was trained: torch.save(model.state_dict(), FILE)",
-    )
-
-
-def _damaged(path: Path, found: str) -> ModelError:
-    return ModelError(
-        f"{path} is no whole file of torch.save",
-        expected="a state_dict saved by torch.save",
-        found=found,
-        remedy="Check that it was copied to its end.",
-    )
-
-
-def _state_dict(held: Any, path: Path) -> dict[str, TorchTensor]:
-    torch = import_torch()
-    if _is_state(held):
-        return dict(held)
-    inner = {k: v for k, v in held.items() if _is_state(v)} if isinstance(held, Mapping) else {}
-    if len(inner) == 1:
-        return dict(next(iter(inner.values())))
-    if inner:
-        raise ModelError(
-            f"{path} holds several state_dicts",
-            expected="that of the one network to export",
-            found=", ".join(map(str, inner)),
-            remedy=f"Save it alone: torch.save(checkpoint[{next(iter(inner))!r}], FILE)",
-        )
-    kind = "one tensor" if isinstance(held, torch.Tensor) else type(held).__name__
-    raise ModelError(
-        f"{path} is no state_dict",
-        expected="names and tensors",
-        found=kind if held else f"an empty {kind}",
-        remedy="Where it was trained: torch.save(model.state_dict(), FILE)",
-    )
-
-
-def _is_state(value: Any) -> bool:
-    torch = import_torch()
-    return (
-        isinstance(value, Mapping)
-        and len(value) > 0
-        and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in value.items())
-    )
-
-
-def _without_prefix(
-    state: dict[str, TorchTensor],
-) -> tuple[dict[str, TorchTensor], tuple[str, ...]]:
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            shorter = {name.removeprefix(prefix): value for name, value in state.items()}
-            return shorter, (f"{prefix!r} was taken off the names of all weights",)
-    return state, ()
-
-
-def _load_strictly(network: Module, state: Mapping[str, TorchTensor], path: Path) -> None:
-    wanted = network.state_dict()
-    problems = []
-    for word, names in (
-        ("missing", [name for name in wanted if name not in state]),
-        ("unexpected", [name for name in state if name not in wanted]),
-        (
-            "of another shape",
-            [
-                f"{name} {list(value.shape)} instead of {list(wanted[name].shape)}"
-                for name, value in state.items()
-                if name in wanted and value.shape != wanted[name].shape
-            ],
-        ),
-    ):
-        if names:
-            more = len(names) - _MOST_NAMED
-            text = ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-            problems.append(f"{word}: {text}")
-    if not problems:
-        try:
-            network.load_state_dict(dict(state), strict=True)
-        except foreign_errors() as exc:
-            problems.append(first_line(exc))
-    if problems:
-        raise ModelError(
-            f"the weights in {path} are not those of this network",
-            expected=f"its {len(wanted)} tensors by name and shape",
-            found="; ".join(problems),
-            remedy="Check that factory and weights are from the same training.",
-        )

@@ -22,7 +22,8 @@ from typing import IO, Any
 # Python puts the folder of a script first, and this one holds names that others have too.
 sys.path[:] = [entry for entry in sys.path if entry != str(Path(__file__).resolve().parent)]
 
-OPSET = 18
+OPSET = 17  # the newest that TensorRT 8 takes
+DEFAULT = "serving_default"
 # Python code, and files of the machine that the model is loaded on.
 WORLDLY = {
     *("PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles"),
@@ -71,14 +72,15 @@ def prepare(folder: str, signature: str, target: str) -> tuple[Any, dict[str, An
             found=str(exc),
             remedy=f"Run: {sys.executable} -m pip install tensorflow tf2onnx",
         ) from exc
-    require_harmless(folder)
+    saved = read(folder)
+    require_harmless(saved, folder)
     try:
         loaded = tf.saved_model.load(folder)
     except Exception as exc:
         raise RefusedError(
             "model", f"TensorFlow does not load {folder}", found=one_line(exc)
         ) from exc
-    name = choose(tuple(loaded.signatures), signature, folder)
+    name = choose(tuple(loaded.signatures), signature, folder, saved)
     function = loaded.signatures[name]
     _, inputs = function.structured_input_signature
     convert(folder, name, target)
@@ -93,14 +95,13 @@ def prepare(folder: str, signature: str, target: str) -> tuple[Any, dict[str, An
     return function, facts
 
 
-def require_harmless(folder: str) -> None:
-    """Refuses, before it is loaded, a graph that calls Python or touches files."""
+def read(folder: str) -> Any:
+    """The SavedModel as it is written down, before anything of it is made."""
     from tensorflow.core.protobuf import saved_model_pb2
 
-    path = Path(folder, "saved_model.pb")
-    model = saved_model_pb2.SavedModel()
+    saved = saved_model_pb2.SavedModel()
     try:
-        model.ParseFromString(path.read_bytes())
+        saved.ParseFromString(Path(folder, "saved_model.pb").read_bytes())
     except Exception as exc:
         raise RefusedError(
             "model",
@@ -109,7 +110,12 @@ def require_harmless(folder: str) -> None:
             found=one_line(exc),
             remedy="Check that the folder was copied to its end.",
         ) from exc
-    for graph in model.meta_graphs:
+    return saved
+
+
+def require_harmless(saved: Any, folder: str) -> None:
+    """Refuses, before it is loaded, a graph that calls Python or touches files."""
+    for graph in saved.meta_graphs:
         functions = (node for f in graph.graph_def.library.function for node in f.node_def)
         for node in (*graph.graph_def.node, *functions):
             if node.op in WORLDLY:
@@ -122,12 +128,12 @@ def require_harmless(folder: str) -> None:
                 )
 
 
-def choose(names: tuple[str, ...], wanted: str, folder: str) -> str:
-    """The signature that was asked for, or the only one."""
+def choose(names: tuple[str, ...], wanted: str, folder: str, saved: Any) -> str:
+    """The signature that was asked for, or the only one, perhaps under several names."""
     if wanted in names:
         return wanted
-    if not wanted and len(names) == 1:
-        return names[0]
+    if not wanted and names and len({called_by(saved, name) for name in names}) == 1:
+        return DEFAULT if DEFAULT in names else names[0]
     listed = ", ".join(sorted(names)) or "none"
     if wanted or not names:
         raise RefusedError(
@@ -145,6 +151,24 @@ def choose(names: tuple[str, ...], wanted: str, folder: str) -> str:
         found=listed,
         remedy=f"Choose it: --signature {sorted(names)[0]}",
     )
+
+
+def called_by(saved: Any, name: str) -> tuple[Any, ...]:
+    """What a signature comes down to: Keras writes one function under two names."""
+    graph = next(graph for graph in saved.meta_graphs if name in graph.signature_def)
+    signature = graph.signature_def[name]
+    functions = {f.signature.name: f for f in graph.graph_def.library.function}
+    nodes = {node.name: node for node in graph.graph_def.node}
+    outputs = {tensor.name.partition(":")[0] for tensor in signature.outputs.values()}
+    wrappers = {nodes[output].attr["f"].func.name for output in outputs if output in nodes}
+    calls = sorted(
+        (node.op, node.attr["f"].func.name)
+        for wrapper in wrappers
+        if wrapper in functions
+        for node in functions[wrapper].node_def
+    )
+    inner: list[Any] = [call for call in calls if call[1]]
+    return (*(inner or [name]), *sorted(signature.inputs), *sorted(signature.outputs))
 
 
 def convert(folder: str, signature: str, target: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from edge.runner.base import Signature, Tensor
 from edge.runner.onnxruntime import OnnxRuntimeRunner
+from export.graph.prepare import prepare
 from export.parity import compare_source
 from export.sources.base import Source, SourceRequest
 
@@ -92,10 +93,11 @@ def feeds() -> Feeds:
 
 @pytest.fixture
 def require_parity(feeds: Feeds) -> Callable[[Source], Signature]:
-    """The source's ONNX form against the framework at batches of 1 and 5."""
+    """The source, prepared as for a bundle, against the framework at batches of 1 and 5."""
 
     def require(source: Source) -> Signature:
-        with OnnxRuntimeRunner(source.model.SerializeToString()) as runner:
+        model = prepare(source.model).model
+        with OnnxRuntimeRunner(model.SerializeToString()) as runner:
             batches = [feeds(runner.signature, count) for count in (1, 5)]
             parity = compare_source(source.run, runner, batches, tolerance=1e-4)
             assert parity.max_abs <= 1e-4 or parity.max_rel <= 1e-5

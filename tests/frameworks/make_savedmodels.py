@@ -58,6 +58,9 @@ def main(folder: Path) -> None:
         ("none", tf.Module(), None),
     ):
         tf.saved_model.save(owner, str(folder / name), signatures=signatures)
+    keras = tf.keras
+    layers = [keras.Input((16,), name="z"), keras.layers.Dense(8, activation="tanh")]
+    keras.Sequential(layers).export(str(folder / "keras"), verbose=False)
     for name, owner in (("python", Calling()), ("file", Reading())):
         function = owner.__call__.get_concrete_function(SPEC)
         tf.saved_model.save(owner, str(folder / name), signatures=function)

@@ -108,16 +108,35 @@ def test_uniform_codes_are_drawn_from_the_normal_latent(
     )
 
 
-def test_weights_of_a_parallel_or_compiled_network_lose_their_prefix(
-    torch: Any, network: Network, save_weights: Callable[..., Any], require_parity: RequireParity
-) -> None:
-    def wrapped(state: dict[str, Any]) -> dict[str, Any]:
-        return {"epoch": 7, "state_dict": {f"module.{k}": v for k, v in state.items()}}
+def both_networks(networks: Any, state: dict[str, Any]) -> dict[str, Any]:
+    judge = networks.trained(networks.Discriminator()).state_dict()
+    return {"generator": state, "discriminator": judge, "optimiser": {"state": {0: {}}}}
 
-    source = load_source(network("Decoder", NOISE, weights=save_weights("Decoder", wrapped)))
-    assert source.notes == ("'module.' was taken off the names of all weights",)
-    require_parity(source)
+
+def one_module(networks: Any, state: dict[str, Any]) -> dict[str, Any]:
+    judge = networks.trained(networks.Discriminator()).state_dict()
+    named = {f"module.generator.{name}": value for name, value in state.items()}
+    return {"state_dict": {**named, **{f"module.judge.{k}": v for k, v in judge.items()}}}
+
+
+@pytest.mark.parametrize(
+    ("wrap", "place"),
+    [
+        (both_networks, "'generator' of the file"),
+        (one_module, "generator.* of module.* of 'state_dict' of the file"),
+    ],
+)
+def test_the_generator_is_taken_from_a_checkpoint_of_the_whole_training(
+    wrap: Callable[[Any, Any], Any],
+    place: str,
+    networks: Any,
+    network: Network,
+    save_weights: Callable[..., Any],
+) -> None:
+    weights = save_weights("Decoder", lambda state: wrap(networks, state))
+    source = load_source(network("Decoder", NOISE, weights=weights))
+    assert source.notes == (f"weights from {place}, which alone fit",)
     z = np.ones((1, 16), np.float32)
-    np.testing.assert_array_equal(
-        output_of(source, z=z), output_of(load_source(network("Decoder", NOISE)), z=z)
-    )
+    alone = load_source(network("Decoder", NOISE))
+    assert alone.notes == ()
+    np.testing.assert_array_equal(output_of(source, z=z), output_of(alone, z=z))

@@ -150,15 +150,19 @@ def test_weights_that_are_not_there(network: Network, tmp_path: Path) -> None:
     refusal(network("Gan", NOISE, weights=tmp_path / "no.pt"), UsageError, "cannot be read")
 
 
-def test_weights_of_both_networks_of_a_gan(network: Network, save_weights: Save) -> None:
+def test_weights_that_fit_twice(network: Network, save_weights: Save) -> None:
     weights = save_weights("Gan", lambda state: {"generator": state, "discriminator": dict(state)})
     refusal(
         network("Gan", NOISE, weights=weights),
         ModelError,
-        "several state_dicts",
-        "generator, discriminator",
-        "checkpoint['generator']",
+        "several weights that fit",
+        "'generator' of the file, 'discriminator' of the file",
     )
+
+
+def test_weights_of_another_part_of_the_training(network: Network, save_weights: Save) -> None:
+    weights = save_weights("Discriminator", lambda state: {"model": state, "epoch": 3})
+    refusal(network("Gan", NOISE, weights=weights), ModelError, "nearest: 'model' of the file")
 
 
 @pytest.mark.parametrize("held", [{}, [1, 2], {"epoch": 3}])

@@ -54,6 +54,15 @@ def test_one_of_two_signatures_has_to_be_chosen(
         assert require_parity(source).outputs[0].name == "mean"
 
 
+def test_one_function_under_two_names_needs_no_choice(
+    models: Path, tensorflow: Path, require_parity: RequireParity
+) -> None:
+    """Keras writes ``serve`` and ``serving_default``."""
+    with load_source(SourceRequest(path=models / "keras", python=tensorflow)) as source:
+        require_parity(source)
+        assert source.notes[0] == "signature serving_default"
+
+
 def test_a_model_without_a_signature(models: Path, tensorflow: Path) -> None:
     with pytest.raises(UsageError, match=r"no signature.*signatures="):
         load_source(SourceRequest(path=models / "none", python=tensorflow))
