@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ from edge.errors import OutputError
 
 
 def require_writable(paths: Sequence[Path]) -> None:
-    """Refuse reports that could not be written, before the work. Raises OutputError."""
+    """Refuse reports that could not be written, before the work.
+
+    Raises OutputError, and ImportError for a page without the packages that pages need.
+    """
+    if any(path.suffix == ".html" for path in paths):
+        import_module("jinja2")
+        import_module("matplotlib")
     for path in paths:
         if os.path.lexists(path) or not path.parent.is_dir():
             raise OutputError(
