@@ -97,7 +97,22 @@ def _modernise(model: onnx.ModelProto) -> list[str]:
         for node in graph.node:
             node.ClearField("doc_string")
             del node.metadata_props[:]
+    _part_symbols(model.graph)
     return steps
+
+
+def _part_symbols(graph: onnx.GraphProto) -> None:
+    """Give each free axis of an output a symbol of its own, where no input has that symbol.
+
+    Exporters reuse one for axes of different lengths, and ONNX Runtime believes them: two tensors
+    of one declared shape may share memory.
+    """
+    inputs = {axis.dim_param for value in graph.input for axis in value.type.tensor_type.shape.dim}
+    for value in graph.output:
+        for place, axis in enumerate(value.type.tensor_type.shape.dim):
+            if axis.dim_param and axis.dim_param not in inputs:
+                axis.dim_param = f"{value.name}_{place}"
+    del graph.value_info[:]
 
 
 def _to_opset(model: onnx.ModelProto, opset: int | None) -> tuple[onnx.ModelProto, list[str]]:

@@ -31,14 +31,18 @@ _SINCE_10_3 = _SINCE_8_6 | {"CastLike", "DeformConv", "Gelu", "Hardmax", "Mish"}
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What one generation of TensorRT's parser takes. opsets: the first and the last."""
+    """What one generation of TensorRT's parser takes.
+
+    opsets: the first and the last. stored_int8: whether weights may be INT8 in the file.
+    """
 
     name: str
     operators: frozenset[str]
     opsets: tuple[int, int]
+    stored_int8: bool
 
 
 GENERATIONS = {
-    8: Generation("TensorRT 8.6", _SINCE_8_6, (9, 17)),
-    10: Generation("TensorRT 10.3", _SINCE_10_3, (9, 20)),
+    8: Generation("TensorRT 8.6", _SINCE_8_6, (9, 17), stored_int8=False),
+    10: Generation("TensorRT 10.3", _SINCE_10_3, (9, 20), stored_int8=True),
 }

@@ -151,6 +151,13 @@ def _float_bias(model: onnx.ModelProto, view: GraphView, target: Generation) -> 
             yield Broken(node, "it takes int32")
 
 
+def _float_weight(model: onnx.ModelProto, view: GraphView, target: Generation) -> Iterator[Broken]:
+    for node in () if target.stored_int8 else _pairs(view):
+        weight = view.constants.get(node.input[0])
+        if weight is not None and weight.data_type == _T.INT8:
+            yield Broken(node, f"{weight.name!r} is stored as int8")
+
+
 def _both_sides(model: onnx.ModelProto, view: GraphView, target: Generation) -> Iterator[Broken]:
     for node in view.graph.node:
         if node.op_type in _WEIGHTED:
@@ -282,6 +289,11 @@ QUANTISATION: Mapping[Rule, Check] = {
     ): _axis,
     Rule("scale-count", "there is one scale for each channel of the axis", GUIDE): _scale_count,
     Rule("float-bias", "biases are float: int32 behind DQ breaks the build", MEASURED): _float_bias,
+    Rule(
+        "float-weight",
+        "for TensorRT 8 weights are stored as FP32, with Q and DQ behind them",
+        "onnxruntime issue 14229: only activation types allowed as input to this layer",
+    ): _float_weight,
     Rule(
         "both-sides", "Q/DQ stand on the input and the weight of a layer, or on neither", GUIDE
     ): _both_sides,

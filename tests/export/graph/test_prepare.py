@@ -299,3 +299,11 @@ def test_real_models_compute_the_same(assets: Path) -> None:
 def test_the_real_model_without_an_operator_set_is_refused(assets: Path) -> None:
     with pytest.raises(ModelError, match="which operators"):
         prepare(onnx.load(assets / "models" / "super_resolution_subpixel_x3.onnx"))
+
+
+def test_outputs_of_different_lengths_do_not_share_a_symbol(assets: Path) -> None:
+    """The real file gives all twelve outputs one "dim", which lets runtimes mix their memory up."""
+    made = prepare(onnx.load(assets / "models" / "yunet_n_dynamic.onnx")).model
+    shapes = [value.type.tensor_type.shape.dim for value in made.graph.output]
+    assert len({shape[1].dim_param for shape in shapes}) == len(shapes) == 12
+    assert {shape[0].dim_param for shape in shapes} == {"batch"}

@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 class Builder:
     """Collects nodes and constants; every method returns the name of the tensor it makes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stored_int8: bool) -> None:
+        self._stored_int8 = stored_int8
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self._random = np.random.default_rng(5)
@@ -35,11 +36,14 @@ class Builder:
         return self.node("DequantizeLinear", [quantised, scale, zero], f"{name}_dq")
 
     def weight(self, name: str, shape: tuple[int, ...], *, axis: int) -> str:
-        """DQ of an INT8 weight with one scale a channel."""
+        """DQ of a weight, INT8 or float and a Q, with one scale a channel."""
         values = self._random.integers(-127, 127, shape).astype(np.int8)
         scale = self.constant(f"{name}_scale", np.full(shape[axis], 0.01, np.float32))
         zero = self.constant(f"{name}_zero", np.zeros(shape[axis], np.int8))
-        inputs = [self.constant(name, values), scale, zero]
+        stored = values if self._stored_int8 else (values * np.float32(0.01)).astype(np.float32)
+        inputs = [self.constant(name, stored), scale, zero]
+        if not self._stored_int8:
+            inputs[0] = self.node("QuantizeLinear", inputs, f"{name}_q", axis=axis)
         return self.node("DequantizeLinear", inputs, f"{name}_dq", axis=axis)
 
     def model(self, *, opset: int) -> onnx.ModelProto:
@@ -56,9 +60,9 @@ class Builder:
         return model
 
 
-def build(opset: int) -> onnx.ModelProto:
+def build(opset: int, *, stored_int8: bool = True) -> onnx.ModelProto:
     """conv1, Relu, conv2, Add with what went into conv1, upsampling, small head and large one."""
-    made = Builder()
+    made = Builder(stored_int8=stored_int8)
     data = made.pair("x")
     bias = made.constant("bias", np.zeros(8, np.float32))
     inside = made.node(
@@ -78,6 +82,6 @@ def build(opset: int) -> onnx.ModelProto:
 
 
 @pytest.fixture
-def valid() -> Callable[[int], onnx.ModelProto]:
-    """Makes the valid model for an opset."""
+def valid() -> Callable[..., onnx.ModelProto]:
+    """Makes the valid model for an opset, its weights stored as INT8 or as float."""
     return build

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edge.errors import UsageError
 from export.trt_rules import RULES, Finding, lint
 
-Make = Callable[[int], onnx.ModelProto]
+Make = Callable[..., onnx.ModelProto]
 
 
 def node(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
@@ -220,21 +220,30 @@ BROKEN = [
 
 @pytest.mark.parametrize(("opset", "generation"), [(13, 8), (17, 8), (13, 10), (19, 10), (20, 10)])
 def test_a_file_that_keeps_every_rule_passes(valid: Make, opset: int, generation: int) -> None:
-    assert lint(valid(opset), generation=generation) == []
+    model = valid(opset, stored_int8=generation != 8)
+    assert lint(model, generation=generation) == []
+
+
+def test_float_weights_before_their_pairs_do_for_every_generation(valid: Make) -> None:
+    assert lint(valid(17, stored_int8=False), generation=10) == []
+
+
+def test_tensorrt_8_has_no_weights_stored_as_int8(valid: Make) -> None:
+    found = [(one.rule.id, one.node) for one in lint(valid(17), generation=8)]
+    weights = ["w1_dq", "w2_dq", "w3_dq", "w6_dq"]
+    assert found == [("float-weight", name) for name in weights]
 
 
 @pytest.mark.parametrize(("edit", "rule", "where"), BROKEN, ids=lambda value: str(value))
-@pytest.mark.parametrize("generation", [8, 10])
 def test_each_broken_rule_is_the_one_thing_found(
     valid: Make,
     edit: Callable[[onnx.ModelProto], None],
     rule: str,
     where: str,
-    generation: int,
 ) -> None:
     model = valid(17)
     edit(model)
-    found = [(finding.rule.id, finding.node) for finding in lint(model, generation=generation)]
+    found = [(finding.rule.id, finding.node) for finding in lint(model)]
     assert found == [(rule, where)]
 
 
@@ -250,7 +259,7 @@ def test_uint8_is_found_on_both_sides_of_a_pair(
 
 
 def test_every_rule_is_broken_above() -> None:
-    shown = {rule for _, rule, _ in BROKEN} | {"zero-point-type", "opset"}
+    shown = {rule for _, rule, _ in BROKEN} | {"zero-point-type", "opset", "float-weight"}
     assert shown == {rule.id for rule in RULES}
     assert all(rule.text and rule.source for rule in RULES)
 
@@ -262,7 +271,8 @@ def test_every_rule_is_broken_above() -> None:
 def test_the_opset_has_to_be_one_that_the_generation_knows(
     valid: Make, opset: int, generation: int, fits: bool
 ) -> None:
-    found = [finding.rule.id for finding in lint(valid(opset), generation=generation)]
+    model = valid(opset, stored_int8=generation != 8)
+    found = [finding.rule.id for finding in lint(model, generation=generation)]
     assert found == ([] if fits else ["opset"])
 
 
@@ -279,7 +289,7 @@ def test_fp16_scales_fit_from_opset_19_on(valid: Make) -> None:
 
 
 def test_normalisation_layers_came_with_8_6_and_gelu_with_10(valid: Make) -> None:
-    model = valid(20)
+    model = valid(20, stored_int8=False)
     append(model, "Gelu", ["small"])
     assert lint(model) == []
     found = {(finding.rule.id, finding.op) for finding in lint(model, generation=8)}
