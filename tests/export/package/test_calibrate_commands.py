@@ -165,3 +165,29 @@ def test_a_bundle_without_fp32_is_refused(tmp_path: Path, base: Base, capsys: An
     path = write_bundle(tmp_path / "half", manifest, files).path
     assert run("calibrate", "int8", path, "--calibrate", "noise", "--out", tmp_path / "o") == 2
     assert "a variant fp32" in capsys.readouterr().err
+
+
+def test_export_makes_every_variant_in_one_go(
+    tmp_path: Path, base: Base, faces: Path, capsys: Any
+) -> None:
+    model, out = tmp_path / "small.onnx", tmp_path / "out"
+    model.write_bytes(base.data)
+    reports = [tmp_path / "report.html", tmp_path / "report.json"]
+    words = ["--template", "arcface-rgb", "--fp16", "--int8", "--calibrate", faces]
+    more = [word for path in reports for word in ("--report", path)]
+    assert run("export", model, *words, "--images", 60, "--out", out, *more) == 0
+    told = capsys.readouterr().out
+    bundle = open_bundle(out, require_signed=False)
+    assert [variant.id for variant in bundle.manifest.variants] == ["fp32", "fp16", *INT8]
+    for variant in bundle.manifest.variants:
+        assert variant.id in told
+        assert variant.state in told
+        assert variant.accuracy["speed"]
+    report = json.loads(reports[1].read_text())
+    assert [entry["bytes"] for entry in report["variants"]] == [
+        bundle.manifest.file(variant.file).bytes for variant in bundle.manifest.variants
+    ]
+    page = reports[0].read_text()
+    assert "judged on (real)".capitalize() in page
+    assert page.count("data:image/jpeg;base64,") >= 16
+    assert run("bundle", "verify", out) == 0
