@@ -97,7 +97,11 @@ def make_bundle(request: BundleRequest, out: Path) -> Bundle:
     bear out, and what writing a bundle raises.
     Nothing is left behind on failure.
     """
-    data = read_model(request.model)
+    return make_bundle_of(read_model(request.model), request, out)
+
+
+def make_bundle_of(data: bytes, request: BundleRequest, out: Path) -> Bundle:
+    """Like ``make_bundle``, of a model that has been read; its path is only a name here."""
     read_onnx_facts(data)
     with OnnxRuntimeRunner(data, name=str(request.model)) as runner:
         proof = prove(template(request.template), runner, request.wishes)

@@ -33,6 +33,7 @@ FLOORS = {
         *("edge.manifest", "edge.manifest_model", "edge.manifest_parts", "edge.templates"),
         *("edge.bundle", "edge.bundle_folder", "edge.choice", "edge.golden"),
         *("edge.signature", "edge.onnx_file", "edge.device", "edge.durable"),
+        "edge.catalogue",
         *("edge.cuda", "edge.engines"),
     ),
     "seams": (
@@ -44,7 +45,7 @@ FLOORS = {
     "domain": ("edge.vision.*", "edge.track.*", "edge.gallery.*", "edge.rules.*", "edge.events.*"),
     "adapters": (
         *("edge.runner.*", "edge.capture.*", "edge.store.*", "edge.publish.*"),
-        *("edge.media.*", "edge.ops.*"),
+        *("edge.media.*", "edge.ops.*", "edge.download_cache", "edge.fetch"),
     ),
     "composition": (
         *("edge.pipeline", "edge.reporter", "edge.replay", "edge.loop", "edge.deployment"),
