@@ -61,7 +61,7 @@ def load_saved_model(request: SourceRequest) -> Source:
             expected="the Python of an environment with tensorflow and tf2onnx",
             found="none",
             remedy="Make one (python -m venv tf; tf/bin/pip install tensorflow tf2onnx) and name "
-            "it: --tensorflow-python tf/bin/python",
+            "it: --python tf/bin/python",
         )
     with tempfile.TemporaryDirectory(prefix="edgewarden-") as temporary:
         target = Path(temporary, "model.onnx")
@@ -115,7 +115,7 @@ class _Worker:
                 f"{python} cannot be run",
                 expected="a Python with tensorflow and tf2onnx",
                 found=exc.strerror or type(exc).__name__,
-                remedy="Name it with: --tensorflow-python PATH",
+                remedy="Name it with: --python PATH",
             ) from exc
         self.close = finalize(self, _end, self._process, self._log)
 

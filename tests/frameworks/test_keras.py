@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge.config import prefer_keras_backend
-from edge.errors import ModelError, UsageError
+from edge.errors import MissingExtraError, ModelError, UsageError
 from edge.runner.base import Signature
 from export.sources.base import Source, SourceRequest
 from export.sources.loading import load_source
@@ -194,3 +195,9 @@ def test_the_old_format_is_refused(keras: Any, gan: Path, tmp_path: Path) -> Non
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(ModelError, match="old format of Keras"):
         load_source(SourceRequest(path=path))
+
+
+def test_keras_that_is_not_installed(gan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(MissingExtraError, match=r"Keras and PyTorch.*edgewarden\[export,train\]"):
+        load_source(SourceRequest(path=gan))

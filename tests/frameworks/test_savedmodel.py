@@ -116,7 +116,7 @@ def children() -> list[int]:
 
 def test_a_python_without_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(UsageError, match=r"an environment of its own.*--tensorflow-python"):
+    with pytest.raises(UsageError, match=r"an environment of its own.*--python"):
         load_source(SourceRequest(path=tmp_path))
     with pytest.raises(UsageError, match="cannot be run"):
         load_source(SourceRequest(path=tmp_path, python=tmp_path / "python"))
