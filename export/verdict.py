@@ -66,8 +66,10 @@ def verdict_on(form: Form, judgement: Judgement, latency: Latency, *, kind: str)
     """
     local = form.runner == "onnxruntime"
     decision = decide(judgement, latency if local else None, runner=form.runner)
-    if decision.state == "refused":
+    if judgement.passed is not True:
         return Decision("refused", _with_layers(decision.reason or "", form))
+    if decision.state == "refused":
+        return decision
     if kind == "noise":
         return Decision("refused", "not resolvable: judged on noise, which shows no loss on faces")
     if local and latency.ratio_low <= 1:
@@ -85,7 +87,7 @@ def layers(names: Sequence[str]) -> str:
 def _with_layers(reason: str, form: Form) -> str:
     parts = [reason]
     if form.sensitivity:
-        parts.append(f"most is lost in {layers(list(form.sensitivity))}")
+        parts.append(f"most is lost in {', '.join(list(form.sensitivity)[:_MOST_LAYERS])}")
     if form.kept:
         parts.append(f"with {layers(form.kept)} in higher precision")
     return "; ".join(parts)[:_LONGEST_REASON]

@@ -83,11 +83,15 @@ def test_a_state_follows_from_accuracy_and_where_it_runs(
 
 
 def test_a_refusal_names_the_layers() -> None:
-    one = form("int8-cpu", kept=("Conv_7",), sensitivity={f"PRelu_{n}": 1.0 - n for n in range(9)})
+    kept = tuple(f"Conv_{n}" for n in range(9))
+    one = form("int8-cpu", kept=kept, sensitivity={f"PRelu_{n}": 1.0 - n for n in range(9)})
     reason = verdict_on(one, judgement(False), latency(2), kind="real").reason or ""
     assert "most is lost in PRelu_0, PRelu_1" in reason
-    assert "PRelu_7 and 1 more" in reason
-    assert "with Conv_7 in higher precision" in reason
+    assert "PRelu_8" not in reason
+    assert "Conv_7 and 1 more in higher precision" in reason
+    slow = verdict_on(one, judgement(True), latency(0.5), kind="real").reason or ""
+    assert "slower" in slow
+    assert "Conv" not in slow
 
 
 @pytest.fixture(scope="module")
