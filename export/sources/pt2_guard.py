@@ -24,7 +24,8 @@ _RECORDS = re.compile(
     r"data/(weights|constants)/(model_(weights|constants)_config\.json|(weight|tensor)_\d+)|"
     r"data/sample_inputs/model\.pt"
 )
-_NAME = re.compile(r"[\w.]*", re.ASCII)
+_NAME = re.compile(r"[\w.@-]*", re.ASCII)
+_WORDS = re.compile(r"[\w.,> -]*", re.ASCII)  # what an operator is told: "bij,bjk->bik"
 _OPERATOR = re.compile(
     r"torch\.ops\.(aten|prims)\.([a-z_][a-z0-9_]*)\.[A-Za-z_]\w*|"
     r"_operator\.(add|sub|mul|floordiv|truediv|mod|pow|neg|getitem|ge|gt|le|lt|eq|ne|and_|or_|not_)"
@@ -143,7 +144,10 @@ def _require_plain_graph(values: Any, name: str) -> None:
                 raise _refused(name, f"a call of {value!r:.120}, which is no operator of ATen")
         elif key == "torch_version":
             continue
-        elif key not in _UNREAD and _NAME.fullmatch(value) is None:
+        elif (
+            key not in _UNREAD
+            and (_WORDS if key == "as_string" else _NAME).fullmatch(value) is None
+        ):
             raise _refused(name, f"{value!r:.120} where a name belongs")
 
 

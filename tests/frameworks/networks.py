@@ -193,6 +193,19 @@ class Discriminator(nn.Module):
         return self.layers(picture)
 
 
+class Attention(nn.Module):
+    """A layer that is used twice, a name with a hyphen, and an operator that is told by a text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict({"head-1": nn.Linear(LATENT, LATENT)})
+
+    def forward(self, z: Tensor) -> Tensor:
+        once = functional.gelu(self.heads["head-1"](z), approximate="tanh")
+        twice = self.heads["head-1"](once)
+        return torch.einsum("bi,bj->bij", once, twice)
+
+
 class AlwaysDropping(nn.Module):
     """Dropout that forgot to ask whether it is trained."""
 

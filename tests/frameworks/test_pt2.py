@@ -102,6 +102,14 @@ def test_a_program_whose_sizes_are_free(
     assert str(signature.inputs[0]) == "picture float32[?, 3, ?, ?]"
 
 
+def test_a_program_whose_names_and_words_are_not_identifiers(
+    torch: Any, save_program: SaveProgram, require_parity: RequireParity
+) -> None:
+    free = {0: torch.export.Dim("batch")}
+    path = save_program("Attention", torch.zeros(2, 16), dynamic_shapes=(free,))
+    require_parity(load_source(SourceRequest(path=path)))
+
+
 def test_a_program_of_one_batch_size_is_fed_that_many(
     torch: Any, save_program: SaveProgram, require_parity: RequireParity
 ) -> None:
