@@ -42,8 +42,8 @@ def free_batch(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
             remedy="Export the model with a batch of 1.",
         )
     freed = onnx.ModelProto.FromString(model.SerializeToString())
-    _declare(freed)
     changed = _rewrite_shapes(freed.graph)
+    _declare(freed)
     parity = _hold(model, freed)
     words = f"batch axis freed: {_TOGETHER} inputs at once within {parity:.2g} of one by one"
     return freed, f"{words}; {changed} shapes rewritten" if changed else words

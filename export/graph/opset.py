@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import onnx
+import onnx.inliner
 
 from edge.errors import ModelError
-from export.graph.view import name_of, opset_of
+from export.graph.view import DEFAULT_DOMAINS, graphs_of, name_of, opset_of
 
 # Scales per channel came with 13; TensorRT 8 knows nothing after 17.
 FIRST, LAST = 13, 17
@@ -24,11 +25,44 @@ def convert_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     if found == opset:
         return model
     try:
-        converted = onnx.version_converter.convert_version(model, opset)
+        converted = onnx.version_converter.convert_version(_without_later(model, opset), opset)
     except (RuntimeError, onnx.version_converter.ConvertError) as exc:
         raise _refusal(model, opset, exc) from exc
     raise_ir(converted)
+    _drop_novelties(converted)
+    try:
+        onnx.checker.check_model(converted)
+    except onnx.checker.ValidationError as exc:
+        raise _refusal(model, opset, exc) from exc
     return converted
+
+
+def _without_later(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """The model with the operators that ``opset`` lacks written out, as ONNX defines them."""
+    later = {
+        node.op_type
+        for graph in graphs_of(model.graph)
+        for node in graph.node
+        if node.domain in DEFAULT_DOMAINS
+        and onnx.defs.has(node.op_type)
+        and not onnx.defs.has(node.op_type, opset, "")
+    }
+    if not later:
+        return model
+    names = [("", name) for name in sorted(later)]
+    written: onnx.ModelProto = onnx.inliner.inline_selected_functions(
+        model, names, inline_schema_functions=True
+    )
+    return written
+
+
+def _drop_novelties(model: onnx.ModelProto) -> None:
+    """Remove an attribute that the converter leaves behind; 0 says what older sets always mean."""
+    for graph in graphs_of(model.graph):
+        for node in graph.node:
+            for held in [held for held in node.attribute if held.name == "noop_with_empty_axes"]:
+                if not held.i and "axes" in {other.name for other in node.attribute}:
+                    node.attribute.remove(held)
 
 
 def raise_ir(model: onnx.ModelProto) -> None:

@@ -65,6 +65,9 @@ def prepare(
     start = work.SerializeToString()
     work, words = _to_opset(work, opset)
     steps += words
+    freed = ""
+    if free_batch:
+        work, freed = _freed_early(work)
     work, folding = fold(work)
     steps.append(folding)
     for graph in graphs_of(work.graph):
@@ -72,13 +75,24 @@ def prepare(
     work, shapes = infer_shapes(work)
     raise_ir(work)
     require_valid(work)
-    max_abs, max_rel = _hold(start, work)
-    if free_batch:
+    if free_batch and not freed:
         work, freed = free_batch_axis(work)
         work, shapes = infer_shapes(work)
         require_valid(work)
-        steps.append(freed)
-    return Prepared(work, (*steps, shapes), max_abs, max_rel)
+    max_abs, max_rel = _hold(start, work)
+    return Prepared(work, (*steps, *filter(None, [freed]), shapes), max_abs, max_rel)
+
+
+def _freed_early(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
+    """The model freed before a batch of 1 is folded into what it computes of its own shapes.
+
+    As it was, and no words, where that fails: which shapes are constant may show only when folded.
+    """
+    shaped = onnx.shape_inference.infer_shapes(model)
+    try:
+        return free_batch_axis(shaped)
+    except ModelError:
+        return model, ""
 
 
 def _modernise(model: onnx.ModelProto) -> list[str]:
@@ -135,7 +149,7 @@ def _hold(start: bytes, prepared: onnx.ModelProto) -> tuple[float, float]:
     original = OnnxRuntimeRunner(start, name="the model")
     changed = OnnxRuntimeRunner(prepared.SerializeToString(), name="the prepared model")
     with original, changed:
-        feeds = trial_feeds(original, batch=original.max_batch or 2)
+        feeds = trial_feeds(original, batch=changed.max_batch or 2)
         _require_deterministic(original, feeds[0], prepared)
         parity = compare_source(original.infer, changed, feeds)
     return parity.max_abs, parity.max_rel

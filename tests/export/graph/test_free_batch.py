@@ -31,7 +31,7 @@ def test_shapes_that_say_1_follow_the_batch(make: Make, run: Run) -> None:
         six=[1, 6],
     )
     made = prepare(model, free_batch=True)
-    assert "2 shapes rewritten" in made.steps[-2]
+    assert "3 shapes rewritten" in made.steps[-2]
     feeds = images(5, 3, 4, 4)
     one_by_one, together = run(model, feeds), run(made.model, feeds)
     for name, value in one_by_one.items():
@@ -46,6 +46,30 @@ def test_a_resize_to_fixed_sizes_becomes_one_by_scales(make: Make, run: Run) -> 
     made = prepare(model, free_batch=True).model
     feeds = images(3, 2, 4, 6)
     np.testing.assert_array_equal(run(model, feeds)["y"], run(made, feeds)["y"])
+
+
+def test_a_resize_inside_a_model_is_freed_too(make: Make) -> None:
+    model = make(
+        "(float[1,2,4,6] x) => (float[1,3,8,12] y)"
+        ' { c = Conv(x, w) y = Resize<mode = "nearest">(c, , , to) }',
+        w=(3, 2, 1, 1),
+        to=[1, 3, 8, 12],
+    )
+    assert prepare(model, free_batch=True).max_rel < 1e-6
+
+
+def test_what_follows_the_shape_of_the_input_is_not_folded_to_1(make: Make, run: Run) -> None:
+    """A learned first token is repeated for each input; folded first, it would be one for all."""
+    model = make(
+        "(float[1,2,4] x) => (float[1,3,4] y) { s = Shape(x) g = Gather(s, first)"
+        " k = Concat<axis = 0>(g, one, four) e = Expand(t, k) y = Concat<axis = 1>(e, x) }",
+        first=[0],
+        one=[1],
+        four=[4],
+        t=(1, 1, 4),
+    )
+    made = prepare(model, free_batch=True).model
+    assert run(made, images(3, 2, 4))["y"].shape == (3, 3, 4)
 
 
 def test_every_input_gets_the_same_free_axis(make: Make, run: Run) -> None:
