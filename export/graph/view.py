@@ -87,7 +87,12 @@ class GraphView:
 
 def parse_model(data: bytes, *, name: str) -> onnx.ModelProto:
     """The model that ``data`` holds. Raises ModelError, with ``name``, where it holds none."""
-    read_onnx_facts(data)
+    try:
+        read_onnx_facts(data)
+    except ModelError as exc:
+        raise ModelError(
+            f"{name}: {exc.message}", expected=exc.expected, found=exc.found, remedy=exc.remedy
+        ) from exc
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as exc:

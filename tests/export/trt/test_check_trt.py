@@ -75,6 +75,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path, data: bytes) -> None:
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
+    assert str(path) in done.stderr
 
 
 def test_a_missing_file_and_an_unknown_generation_are_refused(good: Path, tmp_path: Path) -> None:
