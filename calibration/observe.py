@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 Method = Literal["minmax", "percentile", "entropy"]
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
 
-BINS = 2048
+BINS = 8192
 # Of all values but zeros, the share that stays inside the range.
 PERCENTILE = 0.9999
 _LEVELS = 128
-_STEP = 16
+_STEP = 64
 _FLOAT = 1
 
 

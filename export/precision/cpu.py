@@ -33,7 +33,8 @@ def for_cpu(paired: onnx.ModelProto, chosen: frozenset[str], ranges: Ranges) -> 
         for node in paired.graph.node
         if node.name in inside
         and node.op_type == _RELU
-        and all(_is_wanted(edge, inside) for edge in _read_from(node, view))
+        and (edges := _read_from(node, view))
+        and all(_is_wanted(edge, inside) for edge in edges)
     }
     work = keep_pairs(
         paired, lambda edge: _is_wanted(edge, inside) and edge.reader.name not in absorbed
