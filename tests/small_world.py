@@ -83,15 +83,14 @@ def detector_model(faces: Sequence[Box] = (FACE,)) -> bytes:
     return _save(helper.make_graph(nodes, "detector", [picture], outputs, inits))
 
 
-def recogniser_model() -> bytes:
-    """The mean colour of each of 8 x 8 blocks of a 112 x 112 face, as a vector of 192."""
+def recogniser_model(*, side: int = 112) -> bytes:
+    """The mean colour of each of 8 x 8 blocks of a square face, as a vector of 192."""
+    block = [side // 8, side // 8]
     nodes = [
-        helper.make_node(
-            "AveragePool", ["data"], ["blocks"], kernel_shape=[14, 14], strides=[14, 14]
-        ),
+        helper.make_node("AveragePool", ["data"], ["blocks"], kernel_shape=block, strides=block),
         helper.make_node("Flatten", ["blocks"], ["embedding"]),
     ]
-    picture = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 112, 112])
+    picture = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, side, side])
     vector = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 192])
     return _save(helper.make_graph(nodes, "recogniser", [picture], [vector]))
 

@@ -12,6 +12,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from tests.small_world import recogniser_model
+
 Demo = Callable[..., int]
 
 
@@ -30,7 +32,7 @@ def demo(run: Any, models: Path, clip: Any, tmp_path: Path) -> Demo:
     clips.mkdir()
     folder.mkdir()
     shutil.copy(models / "detector.onnx", folder / "yunet_n_dynamic.onnx")
-    reid = centred(onnx.load(models / "recogniser.onnx"))
+    reid = centred(onnx.load_from_string(recogniser_model(side=128)))
     onnx.save(reid, folder / "face-reidentification-retail-0095.onnx")
     for name, person in (("a-1", 1), ("a-2", 1), ("b-1", 2), ("b-2", 2)):
         shutil.move(clip(person, name=name), clips)
