@@ -14,7 +14,7 @@ import onnx
 from calibration.observe import Ranges
 from export.graph.view import GraphView
 from export.precision.editing import drop_unused, put_constant
-from export.precision.qdq import PASSING, WEIGHTED, Edge, keep_pairs, source_of
+from export.precision.pairs import PASSING, WEIGHTED, Edge, keep_pairs, source_of
 
 _MIDDLE = 128
 _Q, _RELU = "QuantizeLinear", "Relu"

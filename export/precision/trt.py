@@ -8,7 +8,7 @@ from onnx import numpy_helper
 
 from export.graph.view import GraphView, opset_of, sort_nodes
 from export.precision.editing import fresh, replace_nodes
-from export.precision.qdq import WEIGHTED, Edge, keep_pairs, source_of
+from export.precision.pairs import WEIGHTED, Edge, keep_pairs, source_of
 
 _CONVS = ("Conv", "ConvTranspose")
 _LATEST_FOR_8 = 17

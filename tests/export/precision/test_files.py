@@ -13,7 +13,8 @@ import pytest
 from calibration.observe import Ranges, observe
 from edge.errors import ModelError
 from export.graph.view import GraphView
-from export.precision.qdq import Int8Files, layers, observed, quantise, source_of
+from export.precision.pairs import source_of
+from export.precision.qdq import Int8Files, layers, observed, quantise
 from export.precision.rewrites import rewrite
 from export.trt_rules import lint
 
