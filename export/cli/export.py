@@ -214,6 +214,8 @@ def template_for(template: str | None, role: str | None) -> str:
     if role in _OF_ROLE:
         return _OF_ROLE[role]
     fit = [name for name, values in TEMPLATES.items() if values["role"] == role]
+    if len(fit) == 1:
+        return fit[0]
     raise UsageError(
         "how the model's inputs are made and its outputs read is not known",
         expected=f"--template {' or '.join(fit) or 'NAME'}",

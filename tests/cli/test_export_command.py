@@ -221,7 +221,8 @@ def test_a_model_that_is_no_number_is_refused(
 def test_a_role_names_a_template_only_where_one_fits_all() -> None:
     assert template_for(None, "synthesiser") == "generator"
     assert template_for("yunet", None) == "yunet"
-    for role in ("detector", "recogniser", "landmarks", "liveness"):
+    assert template_for(None, "landmarks") == "landmarks-0009"  # the only one of its role
+    for role in ("detector", "recogniser", "liveness"):
         fit = [name for name, values in TEMPLATES.items() if values["role"] == role]
         with pytest.raises(UsageError, match=fit[0]):
             template_for(None, role)
