@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,9 @@ __all__ = [
     "UnixAddress",
     "forbid_telemetry",
     "load_site",
-    "prefer_keras_backend",
+    "preferred_keras_backend",
     "read_environment",
+    "tensorflow_environment",
     "threshold_for",
 ]
 
@@ -175,12 +177,24 @@ def forbid_telemetry() -> None:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
-def prefer_keras_backend(name: str) -> str:
-    """Let Keras, which asks when it is imported, run on ``name`` unless the user chose another.
+@contextmanager
+def preferred_keras_backend(name: str) -> Iterator[str]:
+    """While Keras is imported: let it run on ``name`` unless the user chose another.
 
-    Returns what it will run on.
+    Gives what it will run on. Processes that are started later are not told of it.
     """
-    return os.environ.setdefault("KERAS_BACKEND", name)
+    chosen = os.environ.get("KERAS_BACKEND")
+    os.environ.setdefault("KERAS_BACKEND", name)
+    try:
+        yield chosen or name
+    finally:
+        if chosen is None:
+            del os.environ["KERAS_BACKEND"]
+
+
+def tensorflow_environment() -> dict[str, str]:
+    """This process's environment for one with TensorFlow, whose Keras has a backend of its own."""
+    return {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
 
 
 def _watchdog_s(variables: Mapping[str, str]) -> float | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.config import prefer_keras_backend
+from edge.config import preferred_keras_backend
 from edge.errors import MissingExtraError, ModelError, UsageError
 from export.sources.base import Shape, Source
 from export.sources.torch_export import (
@@ -164,23 +164,22 @@ def _damaged(name: str, found: str) -> ModelError:
 
 
 def _import_keras() -> Any:
-    chosen = prefer_keras_backend(_BACKEND)
-    if chosen != _BACKEND:
-        raise UsageError(
-            "KERAS_BACKEND asks for another backend than Keras models are exported with",
-            expected=_BACKEND,
-            found=chosen,
-            remedy="Unset it.",
-        )
-    try:
-        with quiet():
+    with preferred_keras_backend(_BACKEND) as chosen, quiet():
+        if chosen != _BACKEND:
+            raise UsageError(
+                "KERAS_BACKEND asks for another backend than Keras models are exported with",
+                expected=_BACKEND,
+                found=chosen,
+                remedy="Unset it.",
+            )
+        try:
             import keras
-    except ImportError as exc:
-        raise MissingExtraError(
-            "models from Keras need Keras and PyTorch",
-            found=str(exc),
-            remedy="Run: pip install 'edgewarden[export,train]'",
-        ) from exc
+        except ImportError as exc:
+            raise MissingExtraError(
+                "models from Keras need Keras and PyTorch",
+                found=str(exc),
+                remedy="Run: pip install 'edgewarden[export,train]'",
+            ) from exc
     return keras
 
 

@@ -18,6 +18,7 @@ from weakref import finalize
 
 import numpy as np
 
+from edge.config import tensorflow_environment
 from edge.errors import (
     EdgewardenError,
     InferenceError,
@@ -108,6 +109,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
+                env=tensorflow_environment(),
             )
         except OSError as exc:
             self._log.close()

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Environment, read_environment
+from edge.config import (
+    Environment,
+    preferred_keras_backend,
+    read_environment,
+    tensorflow_environment,
+)
 from edge.errors import UsageError
 
 
@@ -57,3 +62,18 @@ def test_the_process_has_an_environment_too(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_systemd_would_not_say_is_refused(name: str, text: str) -> None:
     with pytest.raises(UsageError, match=f"{name} cannot be read.*found '{text}'"):
         read_environment({name: text})
+
+
+def test_kerass_backend_is_only_asked_for_while_it_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    with preferred_keras_backend("torch") as chosen:
+        assert chosen == os.environ["KERAS_BACKEND"] == "torch"
+    assert "KERAS_BACKEND" not in os.environ
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with preferred_keras_backend("torch") as chosen:
+        assert chosen == "jax"
+    assert os.environ["KERAS_BACKEND"] == "jax"
+    assert "KERAS_BACKEND" not in tensorflow_environment()
+    assert tensorflow_environment()["PATH"] == os.environ["PATH"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.config import prefer_keras_backend
+from edge.config import preferred_keras_backend
 from edge.errors import MissingExtraError, ModelError, UsageError
 from edge.runner.base import Signature
 from export.sources.base import Source, SourceRequest
@@ -26,8 +26,8 @@ RequireParity = Callable[[Source], Signature]
 
 @pytest.fixture(scope="session")
 def keras(torch: Any) -> Any:
-    prefer_keras_backend("torch")
-    return pytest.importorskip("keras", reason="needs Keras: run scripts/test-frameworks")
+    with preferred_keras_backend("torch"):
+        return pytest.importorskip("keras", reason="needs Keras: run scripts/test-frameworks")
 
 
 def layers_of(keras: Any, latent: Any) -> Any:
