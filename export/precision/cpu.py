@@ -59,7 +59,12 @@ def _inside(paired: onnx.ModelProto, view: GraphView, chosen: frozenset[str]) ->
 def _is_wanted(edge: Edge, inside: set[str]) -> bool:
     if edge.reader.op_type in WEIGHTED:
         return edge.reader.name in inside
-    return edge.reader.name in inside or (edge.maker is not None and edge.maker.name in inside)
+    if edge.reader.name in inside:
+        return True
+    # A layer is fused with the pair behind it. What merely passes INT8 on has no need of one, and
+    # an output such as a score would lose its small values in it.
+    maker = edge.maker
+    return maker is not None and maker.name in inside and maker.op_type in WEIGHTED
 
 
 def _read_from(node: onnx.NodeProto, view: GraphView) -> list[Edge]:

@@ -37,12 +37,9 @@ def rewrite(model: onnx.ModelProto) -> Rewritten:
     name_nodes(work)
     steps = [f"opset {opset} to {opset_of(work)}"] if opset_of(work) != opset else []
     steps.append(folded)
-    for text, count in (
-        ("PReLU made LeakyReLU or taken apart", take_prelus_apart(work.graph)),
-        ("outputs parted from what is read inside", part_outputs(work.graph)),
-    ):
-        if count:
-            steps.append(f"{count} {text}")
+    if count := take_prelus_apart(work.graph):
+        steps.append(f"{count} PReLU made LeakyReLU or taken apart")
+    part_outputs(work.graph)
     sort_nodes(work.graph)
     name_nodes(work)
     return Rewritten(work, tuple(steps))
@@ -68,15 +65,14 @@ def take_prelus_apart(graph: onnx.GraphProto) -> int:
     return count
 
 
-def part_outputs(graph: onnx.GraphProto) -> int:
-    """Let no node read an output of the graph, so that what is read can be quantised and what is
-    given stays as it is. Says how many outputs were parted."""
+def part_outputs(graph: onnx.GraphProto) -> None:
+    """Give every output by an Identity, so that the tensor before it can be quantised for others,
+    or where it is made, while the output keeps its name."""
     view = GraphView(graph)
     taken = {name for node in graph.node for name in (*node.input, *node.output)}
-    count = 0
     for value in graph.output:
         maker = view.maker(value.name)
-        if maker is None or not view.read_by(value.name):
+        if maker is None or maker.op_type == "Identity":
             continue
         inner = fresh(taken, f"{value.name}_inner")
         taken.add(inner)
@@ -84,8 +80,6 @@ def part_outputs(graph: onnx.GraphProto) -> int:
         for reader in view.read_by(value.name):
             reader.node.input[reader.place] = inner
         graph.node.append(onnx.helper.make_node("Identity", [inner], [value.name]))
-        count += 1
-    return count
 
 
 def _without_slopes(node: onnx.NodeProto, slopes: Weights) -> list[onnx.NodeProto]:

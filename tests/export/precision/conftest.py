@@ -90,7 +90,7 @@ def network() -> onnx.ModelProto:
     both = net.conv(wide, "side", (16, 16, 3, 3), strides=[2, 2])
     joined = net.node("Concat", [pooled, both], "joined", axis=1)
     net.node("Relu", [net.conv(joined, "head", (8, 32, 1, 1))], "y")
-    return net.model({"y": ["n", 8, 8, 8], "sum": ["n", 16, 16, 16]})
+    return net.model({"y": ["n", 8, 8, 8], "pooled": ["n", 16, 8, 8]})
 
 
 class Pictures:

@@ -196,3 +196,19 @@ def test_a_model_without_layers_is_refused(build: Any, pictures: Any) -> None:
 def test_an_unknown_layer_to_keep_is_an_error(calibrated: Calibrated) -> None:
     with pytest.raises(ValueError, match="nowhere"):
         quantise(calibrated.model, calibrated.ranges, keep=frozenset({"nowhere"}))
+
+
+def test_small_scores_are_not_lost_in_the_output(build: Any, pictures: Any, run: Any) -> None:
+    """A sigmoid's output stays float in every file; one step of INT8 would be 1/127."""
+    net = build()
+    net.conv("x", "stem", (8, 3, 3, 3))
+    net.conv("stem", "head", (2, 8, 3, 3))
+    net.node("Add", ["head", net.constant("low", -12)], "logits")
+    net.node("Sigmoid", ["logits"], "y")
+    model = rewrite(net.model({"y": ["n", 2, 32, 32]})).model
+    files = quantise(model, observe(model, pictures.feeds(), tensors=observed(model)))
+    feed = next(pictures.feeds())
+    true = run(model, feed)
+    assert true["y"].max() < 1 / 254
+    for file in (files.trt, files.trt8, files.cpu):
+        assert np.all(run(file, feed)["y"] > 0)
