@@ -160,8 +160,9 @@ class Service:
             _log.error("reload refused, nothing has changed: %s", error)
             self._monitor.problem("reload", error.message)
             return error
-        fresh.take_over(self._deployment)
-        self._deployment = fresh
+        # Whatever goes wrong from here on, the new one has cameras that run and must be closed.
+        before, self._deployment = self._deployment, fresh
+        fresh.take_over(before)
         self._monitor.solved("reload")
         _log.info("reloaded %s", self._config)
         return None

@@ -10,13 +10,13 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 from typing import TypeVar
 
-from edge.errors import ClosedError
+from edge.errors import ClosedError, StreamBrokenError
 from edge.types import Frame
 
 Self = TypeVar("Self", bound="CameraFeed")
@@ -80,11 +80,23 @@ class CameraFeed(ABC):
         return self._camera
 
     def start(self) -> None:
-        """Begin to capture, in the background. A second call does nothing."""
-        if self._bell is None:
-            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-            self._begin_anew()
-            self._start()
+        """Begin to capture, in the background. A second call does nothing.
+
+        Raises StreamBrokenError where this process may open no more; nothing has begun then.
+        """
+        if self._bell is not None:
+            return
+        try:
+            with ExitStack() as undo:
+                self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+                undo.callback(self._close_bell)
+                self._begin_anew()
+                self._start()
+                undo.pop_all()
+        except OSError as exc:
+            raise StreamBrokenError(
+                f"camera {self._camera} cannot be watched", found=exc.strerror or str(exc)
+            ) from exc
 
     def ask_to_stop(self) -> None:
         """Have the end begin without waiting for it, so that several cameras end at one time."""
@@ -100,9 +112,7 @@ class CameraFeed(ABC):
             try:
                 self._stop()
             finally:
-                with self._lock:
-                    os.close(self._bell)
-                    self._bell = None
+                self._close_bell()
 
     def fileno(self) -> int:
         """What to wait for. Raises ClosedError before start and after stop."""
@@ -164,6 +174,12 @@ class CameraFeed(ABC):
                 self._liveness, self._since = liveness, time.time()
                 self._changes.append(self._state())
                 self._ring_bell()
+
+    def _close_bell(self) -> None:
+        with self._lock:
+            bell, self._bell = self._bell, None
+            if bell is not None:
+                os.close(bell)
 
     def _ring_bell(self) -> None:
         if self._bell is not None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import threading
 from multiprocessing import connection
 
@@ -8,7 +9,7 @@ import pytest
 
 from edge.capture.fake_feed import FakeCamera
 from edge.capture.feed import Liveness
-from edge.errors import ClosedError
+from edge.errors import ClosedError, StreamBrokenError
 from edge.types import ByteImage
 
 
@@ -76,6 +77,29 @@ def test_it_is_used_between_start_and_stop_only(shades: list[ByteImage]) -> None
         camera.stop()
         camera.stop()
     assert (camera.started, camera.stopped) == (2, 2)
+
+
+def test_one_that_cannot_start_is_as_if_it_had_never_been_asked_to() -> None:
+    class Unlucky(FakeCamera):
+        def _start(self) -> None:
+            if not self.started:
+                self.started = -1
+                raise OSError(errno.EMFILE, "too many open files")
+            super()._start()
+
+        def _ask_to_stop(self) -> None:
+            raise AssertionError
+
+    camera = Unlucky()
+    with pytest.raises(StreamBrokenError, match="too many open files"):
+        camera.start()
+    with pytest.raises(ClosedError):
+        camera.fileno()
+    camera.ask_to_stop()
+    camera.stop()
+    camera.start()
+    assert camera.newest() is None
+    camera.stop()
 
 
 def test_a_fault_is_shown_and_raised_by_stop() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,17 @@ import pytest
 from edge.cli import main
 from edge.ops.control_client import ask
 from tests.brokers import free_port
-from tests.service.daemon import Daemon, Place, busy_film, children_of, read_events, wait_until
+from tests.service.daemon import (
+    PATIENCE_S,
+    Daemon,
+    Place,
+    busy_film,
+    children_of,
+    counts,
+    is_alive,
+    read_events,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from tests.service.conftest import Start
@@ -257,3 +268,21 @@ def test_a_lost_camera_that_a_reload_mends_is_told_recovered(place: Place, start
     daemon.wait(lambda status: status["health"] == "ok")
     daemon.stop()
     assert (said("camera_lost"), said("camera_recovered")) == (1, 1)
+
+
+def test_a_reload_that_fails_half_way_leaves_nothing_running(place: Place, start: Start) -> None:
+    film = busy_film(place.folder / "film.mp4")
+    place.add_camera("door", film)
+    daemon = start(place)
+    daemon.wait_live("door")
+    children = children_of(daemon.process.pid)
+    for number in range(30):  # each takes more descriptors than the last
+        place.add_camera(f"yard-{number}", film)
+    _, used = counts(daemon.process.pid)
+    _, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (used + 40, hard))
+    daemon.signal(signal.SIGHUP)
+    assert daemon.process.wait(PATIENCE_S) == 1
+    daemon.wait_said("cannot be watched; found Too many open files")
+    assert "Traceback" not in daemon.log
+    wait_until(lambda: not any(map(is_alive, children)))
