@@ -87,6 +87,7 @@ class LiveCamera(CameraFeed):
         self._ring: FrameRing | None = None
         self._attempt: CaptureAttempt | None = None
         self._attempts = self._failures = 0
+        self._told = ""  # why it failed last, which is no news a second time
         # Of earlier rings: how many frames, and how many of them nobody took. Taken of this one.
         self._earlier = self._earlier_dropped = self._taken = 0
         self._seen, self._seen_at = 0, self._clock()
@@ -216,8 +217,11 @@ class LiveCamera(CameraFeed):
             self._become(Liveness.LOST, end.reason)
         elif self._liveness is Liveness.LIVE:
             self._become(Liveness.STALE, end.reason)
-        log = _log.warning if self._failures == 1 and not end.told else _log.info
-        log("camera %s (%s): %s", self._camera, self._settings.source.masked, end.reason)
+        level = logging.DEBUG if end.reason == self._told else logging.INFO
+        if self._failures == 1 and not end.told:
+            level = logging.WARNING
+        self._told = end.reason
+        _log.log(level, "camera %s (%s): %s", self._camera, self._settings.source.masked, end.reason)
 
     def _adopt(self, attempt: CaptureAttempt | None) -> None:
         """Take frames from this attempt from now on, and let go of the memory of the last one."""

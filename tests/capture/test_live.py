@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -152,6 +153,22 @@ def test_what_cannot_be_opened_is_lost_with_a_reason(make: Make, source: str, re
     camera.start()
     until(lambda: camera.status.state is Liveness.LOST)
     assert reason in str(camera.status.reason)
+
+
+def test_a_failure_that_goes_on_is_no_news(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "edge.capture.live")
+    folder = tmp_path / "later"
+    camera = make(folder / "film.mkv", retry_in=lambda failures: 0.05)
+    camera.start()
+    until(lambda: len(caplog.records) >= 3)
+    folder.write_bytes(b"a file where a folder was expected")
+    until(lambda: "not a directory" in caplog.text.lower())
+    camera.stop()
+    levels = [record.levelno for record in caplog.records]
+    news = next(i for i, r in enumerate(caplog.records) if "a directory" in r.getMessage().lower())
+    assert levels[: news + 1] == [logging.WARNING, *[logging.DEBUG] * (news - 1), logging.INFO]
 
 
 def test_a_csi_camera_is_refused(make: Make) -> None:
