@@ -132,12 +132,11 @@ def open_bundle(
         return _check(folder, raw, keyid)
 
 
-def write_bundle(out_dir: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Bundle:
-    """Write an unsigned bundle of ``files``, by the path that the manifest lists them under.
+def require_new_folder(out_dir: Path) -> Path:
+    """The folder that a bundle's folder would be made in, resolved.
 
-    It is built and checked in a folder beside ``out_dir`` and renamed: ``out_dir`` is never there
-    half-written. Raises OutputError where it is there already or cannot be written, StoreFullError
-    where there is no room, and like ``open_bundle`` where files and manifest do not fit.
+    Raises OutputError where ``out_dir`` is taken or there is nothing to make it in: better said
+    before the work than after it.
     """
     if os.path.lexists(out_dir):
         raise OutputError(
@@ -145,7 +144,22 @@ def write_bundle(out_dir: Path, manifest: Manifest, files: Mapping[str, bytes | 
             expected="a folder that is not there yet: bundles are never changed",
             remedy="Choose another folder, or remove this one first.",
         )
-    parent = _parent(out_dir)
+    try:
+        return out_dir.parent.resolve(strict=True)
+    except (OSError, RuntimeError) as exc:
+        raise OutputError(
+            f"cannot write {out_dir}", expected="a folder to write it in", found="none there"
+        ) from exc
+
+
+def write_bundle(out_dir: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Bundle:
+    """Write an unsigned bundle of ``files``, by the path that the manifest lists them under.
+
+    It is built and checked in a folder beside ``out_dir`` and renamed: ``out_dir`` is never there
+    half-written. Raises OutputError where it is there already or cannot be written, StoreFullError
+    where there is no room, and like ``open_bundle`` where files and manifest do not fit.
+    """
+    parent = require_new_folder(out_dir)
     building = parent / f".{out_dir.name}.{secrets.token_hex(4)}.building"
     with ExitStack() as undo:
         try:
@@ -221,15 +235,6 @@ def _naming(what: str) -> Iterator[None]:
             expected=exc.expected,
             found=exc.found,
             remedy=exc.remedy,
-        ) from exc
-
-
-def _parent(out_dir: Path) -> Path:
-    try:
-        return out_dir.parent.resolve(strict=True)
-    except (OSError, RuntimeError) as exc:
-        raise OutputError(
-            f"cannot write {out_dir}", expected="a folder to write it in", found="none there"
         ) from exc
 
 

@@ -6,16 +6,15 @@ manifest and files. Nothing is written before everything is decided.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.bundle import Bundle, write_bundle
+from edge.bundle import Bundle, require_new_folder, write_bundle
 from edge.bundler import About, ModelVariant, assemble, prove
-from edge.errors import OutputError, UsageError
+from edge.errors import UsageError
 from edge.fitting import Wishes
 from edge.proving import fresh_feeds, try_out
 from edge.runner.base import Runner
@@ -123,7 +122,7 @@ class Export:
 def export_model(request: ExportRequest, out: Path) -> Export:
     """Make the bundle of a trained model in the new folder ``out``.
 
-    Raises OutputError where ``out`` is taken, UsageError and its kind for what the user has to
+    Raises OutputError where ``out`` cannot be made, UsageError and its kind for what the user must
     change, ModelError where the model is not what its source computes, shows a fault or does not
     run, DecoderMismatchError where it is not of the template's family, and what writing a bundle
     raises. Nothing is left behind on failure.
@@ -131,7 +130,7 @@ def export_model(request: ExportRequest, out: Path) -> Export:
     from export.graph.prepare import prepare
     from export.sources.loading import load_source
 
-    require_free(out)
+    require_new_folder(out)
     request.recipe.require(request.pictures, generates=request.template == "generator")
     values = template(request.template)
     reference = None if request.reference is None else _read_samples(request.reference)
@@ -169,16 +168,6 @@ def export_model(request: ExportRequest, out: Path) -> Export:
         judged=judged,
         forms=forms,
     )
-
-
-def require_free(out: Path) -> None:
-    """Refuse a path that is taken before hours are spent on what would go there."""
-    if os.path.lexists(out):
-        raise OutputError(
-            f"{out} is there already",
-            expected="a folder that is not there yet: bundles are never changed",
-            remedy="Choose another folder, or remove this one first.",
-        )
 
 
 def variants_of(judged: Judged, parity: Mapping[str, Any]) -> list[ModelVariant]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.bundle import Bundle, write_bundle
+from edge.bundle import Bundle, require_new_folder, write_bundle
 from edge.bundler import About, ModelVariant, Proof, assemble
 from edge.errors import BundleError
 from edge.golden import Golden
@@ -15,7 +15,7 @@ from edge.manifest import Variant
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from export.forms import Forms, Recipe, make_forms
 from export.judging import REFERENCE, Base, Judged, judge_forms, open_gate
-from export.package import require_free, variants_of
+from export.package import variants_of
 from export.page import Evidence, gather_evidence
 from export.samples import Pictures, Samples, open_samples
 from export.summary import variants_json
@@ -93,7 +93,7 @@ def recalibrate(
     Variants that are not made anew are passed on; engines are not, for they were built of others.
     Raises what ``export.package.export_model`` raises.
     """
-    require_free(out)
+    require_new_folder(out)
     base = base_of(bundle)
     recipe.require(pictures, generates=base.manifest.latent is not None)
     with OnnxRuntimeRunner(base.data, name=base.manifest.name) as runner:

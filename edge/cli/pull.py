@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.command import SubParsers, positive, subcommand
 from edge.cli.console import Progress, print_json, table
-from edge.errors import BundleIntegrityError, OutputError, UsageError
+from edge.errors import BundleIntegrityError, UsageError
 from edge.ids import require_id
 from edge.templates import TEMPLATES
 
@@ -74,18 +73,14 @@ def _add_where(parser: ArgumentParser) -> None:
 
 
 def _pull(arguments: Namespace) -> int:
+    from edge.bundle import require_new_folder
     from edge.download_cache import DownloadCache
 
     cache = DownloadCache(arguments.cache.expanduser())
     if arguments.list:
         return _list(arguments, cache)
     name, model = _chosen(arguments)
-    if os.path.lexists(arguments.out):  # said before the network is bothered
-        raise OutputError(
-            f"{arguments.out} is there already",
-            expected="a folder that is not there yet: bundles are never changed",
-            remedy="Choose another folder, or remove this one first.",
-        )
+    require_new_folder(arguments.out)  # said before the network is bothered
     data = _read(_fetch(arguments, name, model, cache), model)
     bundle = _make(name, model, data, arguments.out)
     if arguments.json:

@@ -226,3 +226,13 @@ def test_a_role_names_a_template_only_where_one_fits_all() -> None:
         fit = [name for name, values in TEMPLATES.items() if values["role"] == role]
         with pytest.raises(UsageError, match=fit[0]):
             template_for(None, role)
+
+
+def test_a_bundle_with_no_folder_to_go_to_is_refused_before_the_work(
+    run: Any, tmp_path: Path, capsys: Any
+) -> None:
+    out = tmp_path / "gone" / "reid"
+    assert export(run, tmp_path / "none.onnx", out, "--template", "arcface-rgb") == 2
+    error = capsys.readouterr().err
+    assert f"cannot write {out}" in error
+    assert "none.onnx" not in error
