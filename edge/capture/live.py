@@ -221,7 +221,9 @@ class LiveCamera(CameraFeed):
         if self._failures == 1 and not end.told:
             level = logging.WARNING
         self._told = end.reason
-        _log.log(level, "camera %s (%s): %s", self._camera, self._settings.source.masked, end.reason)
+        _log.log(
+            level, "camera %s (%s): %s", self._camera, self._settings.source.masked, end.reason
+        )
 
     def _adopt(self, attempt: CaptureAttempt | None) -> None:
         """Take frames from this attempt from now on, and let go of the memory of the last one."""
