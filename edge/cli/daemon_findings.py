@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edge.cli.finding import Finding, State
+from edge.cli.finding import Finding, State, failure
 from edge.errors import DaemonAbsentError, EdgewardenError
 from edge.ops.control_client import ask
 
@@ -27,7 +27,7 @@ def look_at_daemon(socket: Path) -> list[Finding]:
     except DaemonAbsentError:
         return [Finding("daemon", "ok", "not running")]
     except EdgewardenError as error:
-        return [Finding("daemon", "failed", str(error), error.remedy)]
+        return [failure("daemon", error)]
     told = status if isinstance(status, dict) else {}
     return [_daemon(told), *_cameras(told), *_outbox(told), *_broker(told), *_events_file(told)]
 

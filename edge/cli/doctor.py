@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from argparse import ArgumentParser, Namespace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from edge.cli.command import Command
 from edge.cli.console import print_json
 from edge.cli.daemon_findings import look_at_daemon
-from edge.cli.finding import Finding
+from edge.cli.finding import Finding, failure
 from edge.errors import EdgewardenError
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def _run(arguments: Namespace) -> int:
 def _print(findings: list[Finding]) -> None:
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        print(f"{finding.state:<8} {finding.name:<{width}}  {finding.found}")
+        found = finding.found.replace("\n", f"\n{'':<8} {'':<{width}}  ")
+        print(f"{finding.state:<8} {finding.name:<{width}}  {found}")
         if finding.remedy:
             print(f"{'':<8} {'':<{width}}  → {finding.remedy}")
 
@@ -111,7 +113,8 @@ def _site(path: Path) -> list[Finding]:
     try:
         site = load_site(path)
     except EdgewardenError as error:
-        return [_failure("site file", error)]
+        unasked = Finding("daemon", "warning", "not asked: the site file says where it answers")
+        return [failure("site file", error), unasked]
     findings = [Finding("site file", "ok", f"{site.site.id}/{site.site.node}")]
     findings.append(_folder("state", site.site.state_dir))
     findings.append(_folder("cache", site.site.cache_dir))
@@ -129,9 +132,12 @@ def _folder(name: str, path: Path) -> Finding:
             f"{name} folder", "failed", f"{path}: {exc.strerror}", f"choose another {name}_dir"
         )
     if not os.access(present, os.W_OK | os.X_OK):
-        return Finding(
-            f"{name} folder", "failed", f"{path} cannot be written", f"sudo chown $USER {present}"
+        remedy = (
+            f"run this as user {_owner(path)}, or choose another {name}_dir"
+            if present == path
+            else f"sudo install -d -m 0700 -o $USER {shlex.quote(str(path))}"
         )
+        return Finding(f"{name} folder", "failed", f"{path} cannot be written", remedy)
     usage = shutil.disk_usage(present)
     if not usage.total:
         return Finding(
@@ -142,6 +148,13 @@ def _folder(name: str, path: Path) -> Finding:
     if free < _LOW_DISK:
         return Finding(f"{name} folder", "warning", text, "free some space on that disk")
     return Finding(f"{name} folder", "ok", text)
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:
+        return str(path.stat().st_uid)
 
 
 def _bundles(site: Site) -> list[Finding]:
@@ -187,12 +200,7 @@ def _checked(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, "ok", check())
     except EdgewardenError as error:
-        return _failure(name, error)
-
-
-def _failure(name: str, error: EdgewardenError) -> Finding:
-    detail = "; ".join(part for part in (error.message, error.found) if part)
-    return Finding(name, "failed", detail, error.remedy)
+        return failure(name, error)
 
 
 command = Command(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from edge.errors import EdgewardenError
+
 State = Literal["ok", "warning", "failed"]
 
 
@@ -19,3 +21,9 @@ class Finding:
     found: str
     remedy: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
+
+
+def failure(name: str, error: EdgewardenError) -> Finding:
+    """What an error says, its remedy apart from the rest."""
+    detail = "; ".join(part for part in (error.message, error.found) if part)
+    return Finding(name, "failed", detail, error.remedy)

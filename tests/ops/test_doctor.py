@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from edge.cli import main
+from edge.cli.doctor import _folder
+from edge.cli.finding import Finding
+from edge.errors import UsageError
 from edge.ops.control import ControlServer
 
 Findings = dict[str, dict[str, Any]]
@@ -175,3 +182,62 @@ def test_one_that_cannot_say_is_a_failure(doctor: Doctor, state: Path) -> None:
     assert "knows no such command" in found["daemon"]["found"]
     with daemon(state, None):
         assert doctor()["daemon"]["state"] == "failed"
+
+
+def test_what_mends_it_is_told_once(
+    site: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(request: object) -> object:
+        raise UsageError("it is not to be told", found="a secret", remedy="Ask somebody else.")
+
+    with ControlServer(state / "control.sock", handlers={"status": refuse}):
+        main(["doctor", "--config", str(site)])
+    told = capsys.readouterr().out
+    assert "it is not to be told; found a secret" in told
+    assert told.count("Ask somebody else.") == 1
+
+
+def test_a_broken_site_file_leaves_the_daemon_unasked(
+    site: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.write_text(site.read_text() + "[nobody-knows]\n[nor-this]\n")
+    with daemon(state, FINE):
+        assert main(["doctor", "--config", str(site)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    column = lines[0].index("3.")  # of Python's version
+    first = next(number for number, line in enumerate(lines) if "site file" in line)
+    assert [line[:column].strip() for line in lines[first + 1 : first + 3]] == ["", ""]
+    assert "nor-this" in lines[first + 2]
+    assert lines[first + 3].split(maxsplit=2)[:2] == ["warning", "daemon"]
+    assert "not asked" in lines[first + 3]
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("mine", "run this as user {owner}, or choose another state_dir"),
+        ("mine/and more", "sudo install -d -m 0700 -o $USER '{folder}/mine/and more'"),
+    ],
+)
+def test_nobody_is_told_to_take_a_folder_away_from_its_owner(path: str, remedy: str) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "mine").mkdir(mode=0o555)
+        found = without_rights("state", folder / path)
+        owner = folder.owner()
+    assert found.state == "failed"
+    assert found.remedy == remedy.format(owner=owner, folder=folder)
+
+
+def without_rights(name: str, path: Path) -> Finding:
+    """What doctor finds of a folder where it is not root, who may write anywhere."""
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(1, mp_context=fork, initializer=give_up_root) as process:
+        return process.submit(_folder, name, path).result()
+
+
+def give_up_root() -> None:
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresuid(65534, 65534, 65534)
