@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -267,7 +267,8 @@ def _add_profile(builder: Any, network: Any, config: Any, profile: Profile, name
         shape = tuple(tensor.shape)
         if -1 not in shape:
             continue
-        if tensor.name not in profile or len(profile[tensor.name][0]) != len(shape):
+        sides = _padded(profile[tensor.name], shape) if tensor.name in profile else None
+        if sides is None:
             raise EngineError(
                 f"{name} has another input than its manifest",
                 expected=", ".join(f"{key} {value[1]}" for key, value in profile.items()),
@@ -277,12 +278,23 @@ def _add_profile(builder: Any, network: Any, config: Any, profile: Profile, name
         # An axis that the file fixes stays fixed, whatever range the manifest allows.
         low, usual, high = (
             tuple(own if own != -1 else wanted for own, wanted in zip(shape, side, strict=True))
-            for side in profile[tensor.name]
+            for side in sides
         )
         made.set_shape(tensor.name, low, usual, high)
         free = True
     if free:
         config.add_optimization_profile(made)
+
+
+def _padded(sides: Sequence[Shape], shape: Shape) -> list[Shape] | None:
+    """The sizes with further axes of 1 as the file has them; None where they do not fit it.
+
+    A manifest states how many values a latent has; a file may take them as ``[N, dim, 1, 1]``.
+    """
+    behind = shape[len(sides[0]) :]
+    if len(sides[0]) > len(shape) or any(axis != 1 for axis in behind):
+        return None
+    return [(*side, *behind) for side in sides]
 
 
 def _set_timing_cache(config: Any, data: bytes) -> None:

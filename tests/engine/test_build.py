@@ -8,11 +8,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from onnx import TensorProto, helper
 
 from edge.bundle import Bundle
 from edge.cuda import GpuFacts
 from edge.errors import EngineError, GpuError
-from export.engine import profile_of, recipes, tensorrt_version, workspace_for
+from export.engine import (
+    BuildSettings,
+    Plan,
+    Recipe,
+    build_plan,
+    profile_of,
+    recipes,
+    tensorrt_version,
+    workspace_for,
+)
 from export.engine_job import Workshop, build_engine, choose_recipes, find_engine
 from export.fake_tensorrt import MAGIC, make_fake_tensorrt
 
@@ -80,6 +90,36 @@ def test_free_axes_get_the_ranges_of_the_manifest(
         {"input": [[1, 3, 32, 32], [2, 3, 64, 64], [4, 3, 128, 128]]},
     ]
     assert profile_of(bundle.manifest)["input"][1] == (2, 3, 64, 64)
+
+
+@pytest.mark.parametrize("behind", [[], [1, 1]])
+def test_a_latent_gets_the_axes_that_its_file_has(behind: list[int]) -> None:
+    assert header_of(build_latent(["n", 8, *behind]).data)["profiles"] == [
+        {"z": [[1, 8, *behind], [1, 8, *behind], [8, 8, *behind]]}
+    ]
+
+
+@pytest.mark.parametrize("axes", [["n"], ["n", 8, 2]])
+def test_a_file_with_another_latent_than_its_manifest_is_refused(axes: list[Any]) -> None:
+    with pytest.raises(EngineError, match="another input than its manifest"):
+        build_latent(axes)
+
+
+def build_latent(axes: list[Any]) -> Plan:
+    """The engine of a generator whose manifest states a latent of 8 values."""
+    z, picture = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, axes) for name in ("z", "picture")
+    )
+    graph = helper.make_graph([helper.make_node("Tanh", ["z"], ["picture"])], "g", [z], [picture])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return build_plan(
+        make_fake_tensorrt("10.3.0"),
+        made.SerializeToString(),
+        name="fp32.onnx",
+        recipe=Recipe("fp32", "fp32", ()),
+        profile={"z": ((1, 8), (1, 8), (8, 8))},
+        settings=BuildSettings(workspace=1 << 20),
+    )
 
 
 def test_a_file_without_free_axes_gets_no_profile(
