@@ -1,0 +1,1 @@
+"""Recipes: what is learned from the synthetic world, from seed to exported weights."""

@@ -1,0 +1,73 @@
+"""Samples in memory, and which of them a step takes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edge.cli.console import Progress
+from edge.types import ByteImage
+
+
+class Batches:
+    """Whole batches, each sample once in an epoch, in an order that seed and step alone decide.
+
+    What is left of an epoch after the last whole batch is left out; another order leaves out
+    others. Raises ValueError for fewer samples than a batch takes.
+    """
+
+    def __init__(self, count: int, batch: int, *, seed: int) -> None:
+        if count < batch:
+            raise ValueError(f"expected {batch} samples or more, found {count}")
+        self._count, self._batch, self._seed = count, batch, seed
+        self._epoch, self._order = -1, np.arange(count)
+
+    def at(self, step: int) -> NDArray[np.int64]:
+        """The samples of a step, which counts from 0."""
+        epoch, place = divmod(step, self._count // self._batch)
+        if epoch != self._epoch:
+            self._order = np.random.default_rng([self._seed, epoch]).permutation(self._count)
+            self._epoch = epoch
+        return self._order[place * self._batch : (place + 1) * self._batch]
+
+
+def gather(pictures: Iterable[ByteImage], count: int, label: str) -> ByteImage:
+    """The pictures in one array ``[count, …]``, with progress."""
+    found: list[ByteImage] = []
+    with Progress(label, count) as progress:
+        for picture in pictures:
+            found.append(picture)
+            progress.step()
+    return np.stack(found)
+
+
+def digest(*arrays: NDArray[np.generic]) -> str:
+    """SHA-256 of what was learned from: shapes, dtypes and values."""
+    hashed = hashlib.sha256()
+    for array in arrays:
+        hashed.update(f"{array.dtype.str}{array.shape}".encode())
+        hashed.update(np.ascontiguousarray(array).data)
+    return hashed.hexdigest()
+
+
+def to_tensor(pictures: ByteImage, device: str) -> Tensor:
+    """uint8 ``[N, H, W, 3]`` of 0..255 as float32 ``[N, 3, H, W]`` of −1..1."""
+    values = torch.from_numpy(np.ascontiguousarray(pictures)).to(device)
+    return values.permute(0, 3, 1, 2).float().div_(127.5).sub_(1).contiguous()
+
+
+def to_pictures(values: Tensor) -> ByteImage:
+    """What to_tensor takes, from what it gives."""
+    scaled = values.detach().clamp(-1, 1).add(1).mul(127.5).round().byte()
+    pictures: ByteImage = scaled.permute(0, 2, 3, 1).cpu().numpy()
+    return pictures
+
+
+def normal(*shape: int, device: str) -> Tensor:
+    """N(0, 1), drawn on the CPU, so that every device is given the same numbers."""
+    return torch.randn(shape).to(device)
