@@ -54,7 +54,7 @@ def compare_calibrations(
     """Make, judge and time the variants of a bundle's model; nothing is written.
 
     named: what to calibrate on, by a name for the table. All are judged on what the first names
-    under ``judge``, else on a part of what it calibrates on, which it is then not calibrated on.
+    under ``judge``, else on a part of what it calibrates on, on which nothing is then calibrated.
     Raises what ``export.recalibrate.recalibrate`` raises.
     """
     if not named:
@@ -84,14 +84,11 @@ def compare_calibrations(
 
 def _sets(base: Base, named: Mapping[str, Pictures], signature: Signature) -> dict[str, Samples]:
     """What to calibrate on by name, all with the first one's samples to judge on."""
-    sets: dict[str, Samples] = {}
-    first: Samples | None = None
-    for label, pictures in named.items():
-        if first is None:
-            first = open_samples(pictures, base.manifest, signature)
-            assert first is not None  # pictures are named
-            sets[label] = first
-        else:
-            calibrate = calibration_only(pictures, base.manifest, signature)
-            sets[label] = replace(first, calibrate=calibrate)
+    (label, judged), *others = named.items()
+    first = open_samples(judged, base.manifest, signature)
+    assert first is not None  # pictures are named
+    sets = {label: first}
+    for label, pictures in others:
+        calibrate = calibration_only(pictures, base.manifest, signature, judged=judged)
+        sets[label] = replace(first, calibrate=calibrate)
     return sets

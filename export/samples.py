@@ -6,6 +6,7 @@ A variant that is judged on what it was calibrated with looks better than it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from calibration.dataset import NOISE, CalibrationSet, open_set
@@ -55,7 +56,7 @@ def open_samples(
     """The samples for a model; None where it takes pictures and none were named.
 
     Raises what ``calibration.dataset.open_set`` raises, and UsageError where noise is mixed with
-    pictures.
+    pictures, or some that are calibrated on are among those judged on.
     """
     if manifest.latent is not None:
         return _latents(pictures or Pictures(), manifest, signature)
@@ -68,17 +69,20 @@ def open_samples(
     if not pictures.judge or pictures.judge == pictures.calibrate:
         calibrate, judge = opener.open(pictures.calibrate, 2 * pictures.count).split(0.5)
     else:
+        _require_apart(pictures.calibrate, pictures.judge)
         calibrate = opener.open(pictures.calibrate, pictures.count)
         judge = opener.open(pictures.judge, pictures.count)
     return Samples(calibrate=calibrate, judge=judge, kind=judge.kind)
 
 
 def calibration_only(
-    pictures: Pictures, manifest: Manifest, signature: Signature
-) -> CalibrationSet:
-    """The samples to calibrate on, where others are judged on. Raises as ``open_samples``."""
+    pictures: Pictures, manifest: Manifest, signature: Signature, *, judged: Pictures
+) -> CalibrationSet | None:
+    """The samples to calibrate on, where ``judged`` says what is judged on: as there what it names
+    to judge on, else a part of what it names to calibrate on. Raises as ``open_samples``."""
     if manifest.latent is not None:
-        return open_set(NOISE, manifest, count=pictures.count, signature=signature)
+        return _latents(pictures, manifest, signature).calibrate
+    _require_apart(pictures.calibrate, judged.judge or judged.calibrate)
     return _Opener(pictures, manifest).open(pictures.calibrate, pictures.count)
 
 
@@ -115,6 +119,19 @@ def _what(words: tuple[str, ...]) -> str | list[Path]:
             remedy=f"A folder of that name is meant by ./{NOISE}",
         )
     return NOISE
+
+
+def _require_apart(calibrate: tuple[str, ...], judge: tuple[str, ...]) -> None:
+    """Raise UsageError where something is named for both, or lies within what is."""
+    for first, second in product(calibrate, judge):
+        one, other = Path(first).resolve(), Path(second).resolve()
+        if one == other or one in other.parents or other in one.parents:
+            raise UsageError(
+                "what is judged on must not be calibrated on",
+                expected="pictures of their own for each, or the same for both, which are split",
+                found=first if one == other else f"{first} and {second}, one within the other",
+                remedy="Name others to judge on with --judge.",
+            )
 
 
 def _latents(pictures: Pictures, manifest: Manifest, signature: Signature) -> Samples:

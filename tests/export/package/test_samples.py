@@ -57,7 +57,27 @@ def test_noise_may_calibrate_what_pictures_judge(base: Base, faces: Path) -> Non
     assert samples is not None
     assert samples.calibrate is not None
     assert (samples.calibrate.kind, samples.kind) == ("noise", "real")
-    assert calibration_only(pictures, base.manifest, NONE).sha256 == samples.calibrate.sha256
+    again = calibration_only(pictures, base.manifest, NONE, judged=pictures)
+    assert again is not None
+    assert again.sha256 == samples.calibrate.sha256
+
+
+@pytest.mark.parametrize(("calibrate", "judge"), [("", "00.png"), ("00.png", ""), (".", "")])
+def test_pictures_within_each_other_are_not_both_calibrated_and_judged_on(
+    base: Base, faces: Path, calibrate: str, judge: str
+) -> None:
+    named = Pictures(calibrate=(f"{faces}/{calibrate}",), judge=(f"{faces}/{judge}",), count=6)
+    with pytest.raises(UsageError, match="must not be calibrated on"):
+        open_samples(named, base.manifest, NONE)
+
+
+def test_a_second_calibration_is_not_on_what_the_first_is_judged_on(
+    base: Base, faces: Path
+) -> None:
+    words = (str(faces),)
+    for judged in (Pictures(calibrate=words), Pictures(calibrate=("noise",), judge=words)):
+        with pytest.raises(UsageError, match="must not be calibrated on"):
+            calibration_only(Pictures(calibrate=words), base.manifest, NONE, judged=judged)
 
 
 def test_judging_alone_calibrates_nothing(base: Base, faces: Path) -> None:
@@ -103,6 +123,10 @@ def test_a_generator_is_given_latents_of_its_own(generator: Manifest, faces: Pat
     feeds = [next(samples.calibrate.feeds()), next(samples.judge.feeds())]
     assert [feed["z"].shape for feed in feeds] == [(1, 8), (1, 8)]
     assert not np.array_equal(feeds[0]["z"], feeds[1]["z"])
+    judged = {feed["z"].tobytes() for feed in samples.judge.feeds()}
+    second = calibration_only(Pictures(), generator, signature, judged=Pictures())
+    assert second is not None
+    assert not judged & {feed["z"].tobytes() for feed in second.feeds()}
     with pytest.raises(UsageError, match="takes no pictures"):
         open_samples(Pictures(calibrate=(str(faces),)), generator, signature)
 
