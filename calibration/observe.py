@@ -30,6 +30,8 @@ METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
 BINS = 8192
 # Of all values but zeros, the share that stays inside the range.
 PERCENTILE = 0.9999
+# A range so small that its scale, a 127th, is still an ordinary float32.
+_LEAST = float(np.finfo(np.float32).tiny) * 2**20
 _LEVELS = 128
 _STEP = 64
 _FLOAT = 1
@@ -112,7 +114,8 @@ class Observer:
             self._counts[: BINS // 2], self._counts[BINS // 2 :] = halved, 0
             self._limit *= 2
         magnitudes = np.abs(values[values != 0])
-        bins = np.minimum((magnitudes * (BINS / self._limit)).astype(np.int64), BINS - 1)
+        places = magnitudes.astype(np.float64) / self._limit * BINS
+        bins = np.minimum(places.astype(np.int64), BINS - 1)
         self._counts += np.bincount(bins, minlength=BINS)
 
     def range(self, method: Method) -> TensorRange:
@@ -129,8 +132,8 @@ class Observer:
         return TensorRange(
             low=self._low,
             high=self._high,
-            # A tensor that is always zero has no scale of its own; any serves.
-            threshold=max(threshold, float(np.finfo(np.float32).tiny) * 2**20) or 1.0,
+            # What was always zero on these samples need not be so on others: 1 lets it through.
+            threshold=max(threshold, _LEAST) if greatest > 0 else 1.0,
             peaks=self._peaks,
             histogram=histogram,
         )
