@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.types import ByteImage, FloatArray
 from export.reference.world.front import Expression
-from export.reference.world.heads import HEAD_METRES, HeadCache, HeadView, LaidHead, head_view
+from export.reference.world.heads import HeadCache, HeadView, LaidHead, head_view
 from export.reference.world.identity import Color, Person
 from export.reference.world.motion import (
     ANKLES,
@@ -37,9 +37,23 @@ Top = Literal["plain", "striped", "jacket"]
 _FIXED_POINT = 4
 _SMOOTH_BELOW = 110  # bodies of fewer pixels are drawn twice as large and shrunk
 _ARC = np.linspace(-math.pi / 2, math.pi / 2, 7)
+# Both ends of a capsule that points along x: seven points behind its start, seven before its end.
+_ENDS = np.concatenate(
+    [np.stack([-np.cos(_ARC), -np.sin(_ARC)], 1), np.stack([np.cos(_ARC), np.sin(_ARC)], 1)]
+)
 _CIRCLE = np.stack(
     [np.cos(np.linspace(0, 2 * math.pi, 12)), np.sin(np.linspace(0, 2 * math.pi, 12))], axis=1
 )
+# Capsules of a body, a left and a right one in turn, and their radii in metres.
+_BONES = np.asarray(
+    [pair for chain in ((HIPS, KNEES), (KNEES, ANKLES), (ANKLES, TOES), (SHOULDERS, ELBOWS),
+                        (ELBOWS, WRISTS), (WRISTS, HANDS))
+     for pair in zip(*chain, strict=True)]
+)  # fmt: skip
+_WIDTHS = np.repeat(
+    [[0.088, 0.064], [0.06, 0.045], [0.05, 0.036], [0.062, 0.05], [0.046, 0.036], [0.037, 0.032]],
+    2, axis=0,
+)  # fmt: skip
 _LAYERS = ((1.0, 0.66), (0.76, 1.0), (0.34, 1.2))  # share of the width, share of the colour
 
 
@@ -152,11 +166,12 @@ def draw_body(
     towards = float(figure.facing @ (view.place - figure.joints[HEAD])) > 0
     head_depth = float(depths[NECK]) + (0.02 if towards else -0.2)
     laid = head is None
-    for limb in sorted(limbs, key=lambda part: -part.depth):
+    drawn = sorted(zip(limbs, canvas.outlines(limbs), strict=True), key=lambda part: -part[0].depth)
+    for limb, outlines in drawn:
         if head is not None and not laid and limb.depth < head_depth:
             canvas.head(head)
             laid = True
-        canvas.limb(limb)
+        canvas.limb(limb, outlines)
     if head is not None and not laid:
         canvas.head(head)
     image, alpha, face = canvas.finish()
@@ -185,23 +200,17 @@ def _limbs(
     who: Person, figure: Figure, flat: Pixels, depths: Pixels, scale: Pixels, held: Color | None
 ) -> list[_Limb]:
     wear = attire(who)
-    skin = who.skin
-    limbs = []
-
-    def capsule(first: int, last: int, radii: tuple[float, float], color: Color) -> None:
-        rows = [first, last]
-        width = np.asarray(radii) * scale[rows] * wear.build * who.tall
-        depth = float(depths[rows].mean())
-        limbs.append(_Limb(points=flat[rows], radii=width, color=color, depth=depth))
-
-    for side in (0, 1):
-        shin = who.trousers if wear.leg else skin
-        capsule(HIPS[side], KNEES[side], (0.088, 0.064), who.trousers)
-        capsule(KNEES[side], ANKLES[side], (0.06, 0.045), shin)
-        capsule(ANKLES[side], TOES[side], (0.05, 0.036), wear.shoes)
-        capsule(SHOULDERS[side], ELBOWS[side], (0.062, 0.05), who.shirt)
-        capsule(ELBOWS[side], WRISTS[side], (0.046, 0.036), who.shirt if wear.sleeve else skin)
-        capsule(WRISTS[side], HANDS[side], (0.037, 0.032), skin)
+    skin, sleeve, leg = who.skin, wear.sleeve, wear.leg
+    colors = (
+        who.trousers, who.trousers if leg else skin, wear.shoes,
+        who.shirt, who.shirt if sleeve else skin, skin,
+    )  # fmt: skip
+    widths = _WIDTHS * scale[_BONES] * (wear.build * who.tall)
+    middles = depths[_BONES].mean(axis=1)
+    limbs = [
+        _Limb(points=flat[rows], radii=width, color=colors[index // 2], depth=float(depth))
+        for index, (rows, width, depth) in enumerate(zip(_BONES, widths, middles, strict=True))
+    ]
     limbs.append(_torso(who, wear, figure, flat, depths, scale))
     if held is not None:
         hand = flat[HANDS[1]]
@@ -236,27 +245,30 @@ def _torso(
     )
 
 
-def _outline(points: Pixels, radii: Pixels) -> Pixels:
-    """The hull of circles; for two, worked out directly."""
-    if len(points) == 2:
-        (x1, y1), (x2, y2) = points
-        way = math.atan2(y2 - y1, x2 - x1)
-        ends = []
-        for (x, y), radius, turn in ((points[0], radii[0], math.pi), (points[1], radii[1], 0.0)):
-            angles = way + turn + _ARC
-            ends.append(np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], 1))
-        return np.concatenate(ends)
+def _capsules(points: Pixels, radii: Pixels) -> tuple[Pixels, Pixels]:
+    """For capsules ``[N, 2, 2]`` the ends that each point of their outlines ``[N, 14, 2]`` belongs
+    to, and its way from there.
+    """
+    way = points[:, 1] - points[:, 0]
+    way /= np.maximum(np.hypot(way[:, 0], way[:, 1]), 1e-9)[:, None]
+    across = np.stack([-way[:, 1], way[:, 0]], axis=1)
+    turned = _ENDS[:, :1] * way[:, None] + _ENDS[:, 1:] * across[:, None]
+    return np.repeat(points, 7, axis=1), np.repeat(radii, 7, axis=1)[..., None] * turned
+
+
+def _hull(points: Pixels, radii: Pixels) -> Pixels:
+    """The outline around circles."""
     around = (points[:, None] + radii[:, None, None] * _CIRCLE).reshape(-1, 2)
     return np.asarray(cv2.convexHull(around.astype(np.float32))[:, 0], np.float64)
 
 
 def _extent(limbs: list[_Limb], head: HeadView) -> FloatArray:
     reach = 0.4 * head.size
-    lows = [(limb.points - limb.radii[:, None]).min(axis=0) for limb in limbs]
-    highs = [(limb.points + limb.radii[:, None]).max(axis=0) for limb in limbs]
+    points = np.concatenate([limb.points for limb in limbs])
+    radii = np.concatenate([limb.radii for limb in limbs])[:, None]
     centre = np.asarray(head.centre)
-    low = np.minimum(np.min(lows, axis=0), centre - reach)
-    high = np.maximum(np.max(highs, axis=0), centre + reach)
+    low = np.minimum((points - radii).min(axis=0), centre - reach)
+    high = np.maximum((points + radii).max(axis=0), centre + reach)
     return np.concatenate([low, high]).astype(np.float32)
 
 
@@ -268,7 +280,7 @@ def _inside(limbs: list[_Limb], head: HeadView, box: FloatArray, size: tuple[int
     width, height = (max(1, math.ceil(v)) for v in (box[2:] - box[:2]) * shrink)
     small = np.zeros((height, width), np.uint8)
     for limb in limbs:
-        outline = (_outline(limb.points, limb.radii) - box[:2]) * shrink
+        outline = (_hull(limb.points, limb.radii) - box[:2]) * shrink
         cv2.fillConvexPoly(small, np.round(outline).astype(np.int32), 255)
     centre = np.round((np.asarray(head.centre) - box[:2]) * shrink).astype(int)
     radius = max(1, round(0.38 * head.size * shrink))
@@ -296,23 +308,43 @@ class _Canvas:
     def _placed(self, points: Pixels) -> Pixels:
         return (points - self._low) * self._fine
 
-    def limb(self, limb: _Limb) -> None:
-        """Three layers, each lighter, narrower and nearer to the light: a rounded limb."""
+    def outlines(self, limbs: list[_Limb]) -> list[list[NDArray[np.int32]]]:
+        """Of each limb three outlines, each narrower and nearer to the light: a rounded limb."""
+        pairs = [index for index, limb in enumerate(limbs) if len(limb.points) == 2]
+        points = self._placed(np.stack([limbs[index].points for index in pairs]))
+        radii = np.stack([limbs[index].radii for index in pairs]) * self._fine
+        ends, ways = _capsules(points, radii)
+        shift = self._sun * radii.mean(axis=1)[:, None, None] * 0.3
+        layers = [
+            _fixed(ends + ways * share + shift * layer) for layer, (share, _) in enumerate(_LAYERS)
+        ]
+        found: list[list[NDArray[np.int32]]] = [[] for _ in limbs]
+        for row, index in enumerate(pairs):
+            found[index] = [layer[row] for layer in layers]
+        for index, limb in enumerate(limbs):
+            if not found[index]:
+                found[index] = self._wide(limb)
+        return found
+
+    def _wide(self, limb: _Limb) -> list[NDArray[np.int32]]:
         points, radii = self._placed(limb.points), limb.radii * self._fine
-        centre = points.mean(axis=0)
-        for layer, (share, tone) in enumerate(_LAYERS):
-            shift = self._sun * radii.mean() * (0.3 * layer)
-            if len(points) > 2:
-                inner = centre + (points - centre) * (share**0.5, 1.0) + shift
-            else:
-                inner = points + shift
-            outline = _fixed(_outline(inner, radii * share))
+        centre, shift = points.mean(axis=0), self._sun * radii.mean() * 0.3
+        return [
+            _fixed(
+                _hull(centre + (points - centre) * (share**0.5, 1.0) + shift * layer, radii * share)
+            )
+            for layer, (share, _) in enumerate(_LAYERS)
+        ]
+
+    def limb(self, limb: _Limb, outlines: list[NDArray[np.int32]]) -> None:
+        """One limb, over what was drawn before."""
+        for outline, (_, tone) in zip(outlines, _LAYERS, strict=True):
             color = [min(255.0, v * tone) for v in limb.color]
             cv2.fillConvexPoly(self.image, outline, color, cv2.LINE_8, _FIXED_POINT)
-            if layer == 0:
-                cv2.fillConvexPoly(self._alpha, outline, 255, cv2.LINE_8, _FIXED_POINT)
-                cv2.fillConvexPoly(self._face, outline, 0, cv2.LINE_8, _FIXED_POINT)
-        self._pattern(limb, points, radii)
+        cv2.fillConvexPoly(self._alpha, outlines[0], 255, cv2.LINE_8, _FIXED_POINT)
+        cv2.fillConvexPoly(self._face, outlines[0], 0, cv2.LINE_8, _FIXED_POINT)
+        if limb.stripes is not None or limb.opening is not None:
+            self._pattern(limb, self._placed(limb.points), limb.radii * self._fine)
 
     def _pattern(self, limb: _Limb, points: Pixels, radii: Pixels) -> None:
         if limb.stripes is not None:
@@ -361,13 +393,3 @@ class _Canvas:
 
 def _fixed(points: Pixels) -> NDArray[np.int32]:
     return np.round(points * (1 << _FIXED_POINT)).astype(np.int32)
-
-
-def carried_at(figure: Figure) -> Pixels:
-    """Where a bag in the right hand hangs, world."""
-    return np.asarray(figure.joints[HANDS[1]] - (0.0, 0.2, 0.0), np.float64)
-
-
-def head_radius(view: View, depth: float) -> float:
-    """Pixels of a head's picture at a depth."""
-    return view.focal / depth * HEAD_METRES

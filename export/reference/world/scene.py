@@ -26,6 +26,7 @@ from export.reference.world.paint import cast_shadow, draw_bag, lay
 from export.reference.world.settings import PLACES, Place, SceneSettings
 from export.reference.world.truth import (
     AnomalyTruth,
+    Behaviour,
     FaceTruth,
     FrameTruth,
     PersonTruth,
@@ -78,6 +79,12 @@ class Scene:
         return self.settings.frames
 
     def __iter__(self) -> Iterator[tuple[ByteImage, FrameTruth]]:
+        return self.frames(0, len(self))
+
+    def frames(self, start: int, stop: int) -> Iterator[tuple[ByteImage, FrameTruth]]:
+        """The frames from ``start`` to before ``stop``; the sensor's noise is not that of a whole
+        pass.
+        """
         camera = Camera(
             np.random.default_rng(self._random_seed),
             size=self.settings.size,
@@ -87,11 +94,18 @@ class Scene:
         )
         heads = HeadCache(self._light)
         before: dict[int, float] = {}
-        for index in range(len(self)):
+        for index in range(start, stop):
             time = index / self.settings.fps
             picture, truth = self._frame(index, time, heads, before)
             taken, shift = camera.take(picture, time)
             yield taken, _shifted(truth, shift, self.settings.size)
+
+    def doing(self, track: int) -> list[Behaviour | None]:
+        """What somebody does in each frame, whether seen or not; None while away."""
+        states = [
+            self._actors[track - 1].state(index / self.settings.fps) for index in range(len(self))
+        ]
+        return [None if state is None else state.behaviour for state in states]
 
     def _frame(
         self, index: int, time: float, heads: HeadCache, before: dict[int, float]
