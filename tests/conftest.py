@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 ASSETS_VARIABLE = "EDGEWARDEN_ASSETS"
+
+FileLimit = Callable[[int], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +26,22 @@ def assets() -> Path:
     if missing:
         pytest.skip(f"{ASSETS_VARIABLE}={value} holds no {' and no '.join(missing)} folder")
     return root
+
+
+@pytest.fixture(scope="session")
+def file_limit() -> FileLimit:
+    """What a full disk does to a writer, without filling one: no file grows beyond a size.
+
+    For a block within the test: what pytest itself writes must not fall under it.
+    """
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit

@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import resource
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -24,9 +22,6 @@ from edge.signature import sign_manifest
 Values = dict[str, Any]
 Change = Callable[[Values, str, object], None]
 ListFile = Callable[[Values, str, bytes], None]
-
-
-FileLimit = Callable[[int], AbstractContextManager[None]]
 
 
 class MakeBundle(Protocol):
@@ -196,19 +191,3 @@ def make_bundle(
         return folder
 
     return make
-
-
-@pytest.fixture
-def file_limit() -> FileLimit:
-    """What a full disk does to a writer, without filling one: no file grows beyond a size."""
-
-    @contextmanager
-    def limit(size: int) -> Iterator[None]:
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    return limit

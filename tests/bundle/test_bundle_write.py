@@ -24,7 +24,8 @@ from edge.manifest import Manifest, build_manifest
 from edge.signature import key_id
 
 if TYPE_CHECKING:
-    from tests.bundle.conftest import FileLimit, ListFile, MakeBundle, Values
+    from tests.bundle.conftest import ListFile, MakeBundle, Values
+    from tests.conftest import FileLimit
 
 
 @pytest.fixture

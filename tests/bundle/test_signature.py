@@ -31,7 +31,7 @@ from edge.signature import (
 )
 
 if TYPE_CHECKING:
-    from tests.bundle.conftest import FileLimit
+    from tests.conftest import FileLimit
 
 RAW = b'{"format": "1.0"}'
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +17,7 @@ from edge.errors import UsageError
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from edge.templates import TEMPLATES
 from export.cli.export import template_for
+from tests.conftest import FileLimit
 from tests.small_world import portrait
 
 
@@ -37,15 +36,6 @@ def faces(tmp_path: Path) -> Path:
     for person in range(40):
         cv2.imwrite(str(folder / f"{person:02}.png"), portrait(person))
     return folder
-
-
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """What a full disk does to a writer: no file grows beyond 100 bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_model_becomes_a_bundle_that_verifies(
@@ -156,10 +146,11 @@ def test_an_earlier_bundle_stays_whole(run: Any, models: Path, tmp_path: Path, c
 
 
 def test_a_full_disk_leaves_nothing(
-    run: Any, models: Path, tmp_path: Path, capsys: Any, small_files: None
+    run: Any, models: Path, tmp_path: Path, capsys: Any, file_limit: FileLimit
 ) -> None:
     words = ["--template", "arcface-rgb"]
-    assert export(run, models / "recogniser.onnx", tmp_path / "out", *words) == 1
+    with file_limit(100):
+        assert export(run, models / "recogniser.onnx", tmp_path / "out", *words) == 1
     assert "no room" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
