@@ -82,7 +82,7 @@ class _ToBroker(Delivery):
         metrics.mqtt_connected.set(state.connected)
         metrics.mqtt_reconnects.inc(max(0, state.reconnects - self._reconnects))
         self._reconnects = state.reconnects
-        _tell(monitor, "mqtt", "" if state.connected else _words(state.reason.value, state.detail))
+        _tell(monitor, "mqtt", "" if state.connected else state.words)
         refusing = f"the broker refuses {state.refusing} events; they are kept and tried again"
         _tell(monitor, "mqtt_refused", refusing if state.refusing else "")
 
@@ -180,7 +180,3 @@ def _tell(monitor: HealthMonitor, name: str, trouble: str) -> None:
         monitor.problem(name, trouble)
     else:
         monitor.solved(name)
-
-
-def _words(*parts: str) -> str:
-    return ": ".join(part for part in parts if part)

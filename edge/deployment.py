@@ -24,6 +24,7 @@ from edge.rules.engine import RuleEngine
 from edge.snapshots import SnapshotTaker, snapshot_store
 from edge.store.metered import MeteredOutbox
 from edge.store.snapshots import SnapshotStore
+from edge.troubles import camera_lost
 from edge.types import Event
 
 # A camera whose watching thread does nothing for so long is watched by nobody.
@@ -133,7 +134,7 @@ class Deployment:
                 if station.stage is not None:
                     station.stage.end()
                 self._around.metrics.remove_camera(name)
-                self._around.monitor.solved(f"camera_lost:{name}")
+                self._around.monitor.solved(camera_lost(name))
             self.stations = {}
             self._loop = None
 

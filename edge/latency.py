@@ -179,7 +179,7 @@ class _Bench:
                         f"{name} does not show its file", found=feeds[name].reason or "no frames"
                     )
             if time.monotonic() > deadline:
-                found = f"{state.reason.value}: {state.detail}" if not state.connected else waiting
+                found = waiting if state.connected else state.words
                 raise TransientError("the benchmark cannot begin", found=str(found))
         self.deployment.end_tracks()
         self._since = time.time()

@@ -22,6 +22,7 @@ from edge.ops.metrics import Metrics
 from edge.pipeline import Pipeline, Scene
 from edge.reporter import CameraView, Reporter
 from edge.store.metered import MeteredOutbox
+from edge.troubles import camera_lost
 from edge.types import Event, Frame, Phase
 from edge.vision.motion import MotionGate
 
@@ -165,7 +166,7 @@ class LiveLoop:
         station.dropped, station.reconnects = status.dropped, status.reconnects
 
     def _note(self, station: Station, change: CameraState) -> None:
-        problem = f"camera_lost:{station.id}"
+        problem = camera_lost(station.id)
         if change.state is Liveness.LOST:
             self._monitor.problem(problem, change.reason or "")
             if not station.lost:

@@ -21,6 +21,11 @@ _CAMERA = "camera_lost:"
 _PATIENCE_S = {"mqtt": 30.0, "mqtt_refused": 30.0}
 
 
+def camera_lost(camera: str) -> str:
+    """The name that health gives the problem of a camera that is away."""
+    return f"{_CAMERA}{camera}"
+
+
 class Say(Protocol):
     """Whatever commits an event about the device."""
 

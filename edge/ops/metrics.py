@@ -57,7 +57,7 @@ class Metrics:
             Gauge("edgewarden_queue_depth", "Items waiting in a hand-over.", ("queue",))
         )
         self.frames_seen = add(
-            Counter("edgewarden_frames_seen_total", "Frames that a camera delivered.", camera)
+            Counter("edgewarden_frames_seen_total", "Frames that were taken from a camera.", camera)
         )
         self.frames_dropped = add(
             Counter(

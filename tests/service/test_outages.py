@@ -125,7 +125,8 @@ def test_a_wrong_certificate_or_host_is_told_and_costs_no_event(
     told = daemon.status()
     assert (told["mqtt"]["connected"], told["mqtt"]["published"]) == (False, 0)
     assert told["mqtt"]["remedy"]
-    assert any(text.startswith(f"mqtt: {reason}") for text in told["reasons"])
+    words = f"mqtt: {reason.replace('_', ' ')} ({told['mqtt']['detail']})"
+    assert words in told["reasons"]
     assert daemon.log.count("no connection") == 1  # however often it is tried
     daemon.stop()
     busy.site.write_text(right)
@@ -182,8 +183,9 @@ def test_what_a_broker_forgets_shows_as_a_gap(
 
     missing, _, _ = missing_and_repeats(back.events, last, window=WINDOW)
     first = min(waiting, default=given_out + 1)
-    assert len(missing) > 0
-    assert missing == set(range(1, first))
+    # Acknowledgements that were on their way just then are heard when it goes on.
+    assert 0 < first - 1 <= len(missing) < first + WINDOW
+    assert missing == set(range(1, len(missing) + 1))
 
 
 def test_a_silent_broker_does_not_hold_up_the_end(

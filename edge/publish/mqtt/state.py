@@ -56,11 +56,15 @@ class Condition:
     reason: Reason
     detail: str = ""
 
-    def __str__(self) -> str:
+    @property
+    def words(self) -> str:
+        """The reason, and in brackets what was said about it."""
         words = self.reason.value.replace("_", " ")
-        told = f"{words} ({self.detail})" if self.detail else words
+        return f"{words} ({self.detail})" if self.detail else words
+
+    def __str__(self) -> str:
         remedy = REMEDIES.get(self.reason)
-        return f"{told}. {remedy}" if remedy else told
+        return f"{self.words}. {remedy}" if remedy else self.words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,11 @@ class MqttState:
     pictures_sent: int
     pictures_dropped: int
     outbox: str
+
+    @property
+    def words(self) -> str:
+        """``reason`` and ``detail`` for people."""
+        return Condition(self.reason, self.detail).words
 
     @property
     def remedy(self) -> str:
