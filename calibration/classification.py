@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.bootstrap import Indices, Interval, bootstrap
-from edge.errors import MissingExtraError
+from edge.extras import needing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +55,11 @@ def classify(
     """
     if len(truth) != len(said) or not len(truth):
         raise ValueError(f"expected as many answers as pictures, found {len(said)}, {len(truth)}")
-    sk = _metrics()
+    with needing("evaluating classifiers"):
+        from sklearn import metrics
     shown, given = np.asarray(truth, np.int64), np.asarray(said, np.int64)
     numbers = list(range(len(labels)))
-    precision, recall, f1, support = sk.precision_recall_fscore_support(
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(
         shown, given, labels=numbers, zero_division=0.0
     )
 
@@ -69,7 +69,7 @@ def classify(
     def macro_f1(drawn: Indices) -> float:
         present = np.unique(shown[drawn])
         return float(
-            sk.f1_score(
+            metrics.f1_score(
                 shown[drawn], given[drawn], labels=present, average="macro", zero_division=0.0
             )
         )
@@ -91,17 +91,5 @@ def classify(
             )
             for i, label in enumerate(labels)
         ),
-        confusion=np.asarray(sk.confusion_matrix(shown, given, labels=numbers), np.int64),
+        confusion=np.asarray(metrics.confusion_matrix(shown, given, labels=numbers), np.int64),
     )
-
-
-def _metrics() -> Any:
-    try:
-        from sklearn import metrics
-    except ImportError as exc:
-        raise MissingExtraError(
-            "evaluating classifiers needs scikit-learn",
-            found=str(exc),
-            remedy="Run: pip install 'edgewarden[export]'",
-        ) from exc
-    return metrics

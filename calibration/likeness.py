@@ -8,9 +8,9 @@ Assessment: From Error Visibility to Structural Similarity", IEEE TIP 13, 2004, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from edge.errors import MissingExtraError, UsageError
+from edge.errors import UsageError
+from edge.extras import needing
 from edge.types import ByteImage
 
 _LEAST_SIDE = 7
@@ -37,7 +37,8 @@ def compare_pictures(reference: ByteImage, actual: ByteImage, *, name: str) -> L
             expected=f"one size, of {_LEAST_SIDE} × {_LEAST_SIDE} pixels or more",
             found=" and ".join(f"{one.shape[1]} × {one.shape[0]}" for one in (reference, actual)),
         )
-    metrics = _metrics()
+    with needing("comparing pictures"):
+        from skimage import metrics
     mse = float(metrics.mean_squared_error(reference, actual))
     return Likeness(
         mse=mse,
@@ -48,15 +49,3 @@ def compare_pictures(reference: ByteImage, actual: ByteImage, *, name: str) -> L
             metrics.structural_similarity(reference, actual, data_range=255, channel_axis=2)
         ),
     )
-
-
-def _metrics() -> Any:
-    try:
-        from skimage import metrics
-    except ImportError as exc:
-        raise MissingExtraError(
-            "comparing pictures needs scikit-image",
-            found=str(exc),
-            remedy="Run: pip install 'edgewarden[export]'",
-        ) from exc
-    return metrics

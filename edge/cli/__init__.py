@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from types import FrameType
 
 from edge import __version__
-from edge.cli.command import Command, add_commands, missing_extra
+from edge.cli.command import Command, add_commands
 from edge.errors import EdgewardenError
+from edge.extras import is_optional, missing_extra
 
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
@@ -56,10 +57,9 @@ def _run(command: Command, namespace: argparse.Namespace) -> int:
     try:
         return command.run(namespace)
     except ImportError as exc:
-        error = missing_extra("this command", exc)
-        if error is None:
+        if not is_optional(exc):
             raise
-        raise error from exc
+        raise missing_extra("this command", exc) from exc
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,16 +14,9 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TypeAlias
 
-from edge.errors import MissingExtraError
+from edge.extras import missing_extra, package_of
 
 GROUP = "edgewarden.commands"
-
-# Packages that a plain install may lack, and the extra that brings them.
-_EXTRAS = {"cv2": "cpu", "pycuda": "jetson"} | {
-    **dict.fromkeys(("onnx", "onnxslim", "scipy", "skimage", "sklearn", "sympy"), "export"),
-    **dict.fromkeys(("jinja2", "matplotlib"), "export"),
-    **dict.fromkeys(("keras", "onnxscript", "torch"), "train"),
-}
 
 SubParsers: TypeAlias = "_SubParsersAction[ArgumentParser]"
 
@@ -75,12 +68,6 @@ def registered_actions(kinds: SubParsers, group: str) -> None:
         found.configure(subcommand(kinds, name, found.run, found.summary, example=example))
 
 
-def missing_extra(what: str, exc: ImportError) -> MissingExtraError | None:
-    """The error that says which extra ``what`` needs; None where the package is of no extra."""
-    extra = _EXTRAS.get(_package(exc))
-    return _missing(what, exc) if extra else None
-
-
 def subcommand(
     kinds: SubParsers, name: str, act: Callable[[Namespace], int], summary: str, *, example: str
 ) -> ArgumentParser:
@@ -115,30 +102,16 @@ def _registered(group: str) -> dict[str, Command | ImportError]:
 
 def _add_unavailable(kinds: SubParsers, name: str, exc: ImportError) -> Command:
     """A command whose module does not import takes any arguments and says what it lacks."""
-    error = _missing(name, exc)
+    error = missing_extra(name, exc)
 
     def run(namespace: Namespace) -> int:
         raise error from exc
 
-    summary = f"not available: {_package(exc) or exc} is not installed"
+    summary = f"not available: {package_of(exc) or exc} is not installed"
     # No word begins with NUL, so options count as plain arguments.
     parser = kinds.add_parser(name, help=summary, prefix_chars="\0", add_help=False)
     parser.add_argument("rest", nargs="*")
     return Command(summary=summary, example="", configure=lambda parser: None, run=run)
-
-
-def _missing(what: str, exc: ImportError) -> MissingExtraError:
-    package = _package(exc)
-    extra = _EXTRAS.get(package)
-    return MissingExtraError(
-        f"{what} needs {package or 'a package'}, which does not import",
-        found=str(exc),
-        remedy=f"Run: pip install 'edgewarden[{extra}]'" if extra else "Install it.",
-    )
-
-
-def _package(exc: ImportError) -> str:
-    return (exc.name or "").partition(".")[0]
 
 
 def positive(text: str) -> int:

@@ -14,7 +14,8 @@ import onnx
 
 from calibration.observe import Ranges
 from edge.config import forbid_telemetry
-from edge.errors import MissingExtraError, ModelError
+from edge.errors import ModelError
+from edge.extras import needing
 from export.graph.view import GraphView, sort_nodes
 from export.precision.editing import copy_of, drop_unused
 
@@ -46,16 +47,10 @@ def insert_pairs(model: onnx.ModelProto, ranges: Ranges, chosen: frozenset[str])
         if node.name in chosen or (node.op_type in PASSING and _has_ranges(node, work, ranges))
     ]
     forbid_telemetry()
-    try:
+    with needing("quantising a model"):
         from onnxruntime.quantization import QuantType
         from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
         from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-    except ImportError as exc:
-        raise MissingExtraError(
-            "the quantiser does not import",
-            found=str(exc),
-            remedy="Run: pip install 'edgewarden[export]'",
-        ) from exc
     limits = {
         name: TensorData(lowest=np.float32(-one.threshold), highest=np.float32(one.threshold))
         for name, one in ranges.tensors.items()

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.config import preferred_keras_backend
-from edge.errors import MissingExtraError, ModelError, UsageError
+from edge.errors import ModelError, UsageError
+from edge.extras import needing
 from export.sources.base import Shape, Source
 from export.sources.torch_export import (
     examples_of,
@@ -172,14 +173,8 @@ def _import_keras() -> Any:
                 found=chosen,
                 remedy="Unset it.",
             )
-        try:
+        with needing("exporting from Keras"):
             import keras
-        except ImportError as exc:
-            raise MissingExtraError(
-                "models from Keras need Keras and PyTorch",
-                found=str(exc),
-                remedy="Run: pip install 'edgewarden[export,train]'",
-            ) from exc
     return keras
 
 

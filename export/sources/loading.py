@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.errors import MissingExtraError, ModelError, UsageError
+from edge.errors import ModelError, UsageError
+from edge.extras import needing
 from edge.runner.base import Tensor
 from export.sources.base import Run, Source, SourceRequest
 from export.sources.generator import wrap_generator, wrap_run
@@ -33,7 +34,8 @@ def load_source(request: SourceRequest) -> Source:
     does not lead to one model, ModelError where the model is damaged, is pickled or holds code,
     does not fit the factory, or cannot be expressed in ONNX.
     """
-    _require_onnx()
+    with needing("exporting a model"):
+        import onnx  # noqa: F401  # every source needs it
     source = _load(request)
     try:
         require_numbers(source.model, str(request.path or request.factory))
@@ -42,17 +44,6 @@ def load_source(request: SourceRequest) -> Source:
     except BaseException:
         source.close()
         raise
-
-
-def _require_onnx() -> None:
-    try:
-        import onnx  # noqa: F401  # every source needs it
-    except ImportError as exc:
-        raise MissingExtraError(
-            "exporting needs the package onnx",
-            found=str(exc),
-            remedy="Run: pip install 'edgewarden[export]'",
-        ) from exc
 
 
 def _load(request: SourceRequest) -> Source:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.errors import InferenceError, MissingExtraError, ModelError, UsageError
+from edge.errors import InferenceError, ModelError, UsageError
+from edge.extras import needing
 from edge.runner.base import Tensor
 from export.sources.base import Run, Shape, Source
 from export.sources.tensors import (
@@ -42,17 +43,11 @@ _TRAINING = ("dropout", "batch_norm", "rrelu")
 
 def import_torch() -> Any:
     """PyTorch, and what it needs to write ONNX. Raises MissingExtraError without them."""
-    try:
+    with needing("exporting from PyTorch"):
         import onnxscript  # noqa: F401  # torch.onnx imports it late, with a worse message
         import torch
         import torch.export
         import torch.onnx
-    except ImportError as exc:
-        raise MissingExtraError(
-            "models from PyTorch need PyTorch and onnxscript",
-            found=str(exc),
-            remedy="Run: pip install 'edgewarden[export,train]'",
-        ) from exc
     return torch
 
 

@@ -26,7 +26,7 @@ MOST_LINES = 450
 FLOORS = {
     "values": (
         *("edge", "edge.closing", "edge.errors", "edge.types", "edge.geometry"),
-        *("edge.ids", "edge.polygon", "edge.strict_json"),
+        *("edge.extras", "edge.ids", "edge.polygon", "edge.strict_json"),
     ),
     "facts": (
         *("edge.config", "edge.site.*", "edge.schedule"),

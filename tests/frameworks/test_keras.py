@@ -199,5 +199,5 @@ def test_the_old_format_is_refused(keras: Any, gan: Path, tmp_path: Path) -> Non
 
 def test_keras_that_is_not_installed(gan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keras", None)
-    with pytest.raises(MissingExtraError, match=r"Keras and PyTorch.*edgewarden\[export,train\]"):
+    with pytest.raises(MissingExtraError, match=r"Keras needs keras.*edgewarden\[export,train\]"):
         load_source(SourceRequest(path=gan))
