@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config import forbid_telemetry
-from edge.errors import InferenceError, MissingExtraError, UsageError
+from edge.errors import InferenceError, UsageError
+from edge.extras import needing
 from edge.runner.base import Tensor
 from edge.runner.onnxruntime import OnnxRuntimeRunner, SessionSettings
 
@@ -254,12 +255,6 @@ def _showing(model: ModelProto, names: Iterable[str]) -> bytes:
 
 def _import() -> Any:
     forbid_telemetry()
-    try:
+    with needing("calibrating a model"):
         import onnx
-    except ImportError as exc:
-        raise MissingExtraError(
-            "onnx does not import",
-            found=str(exc),
-            remedy="Run: pip install 'edgewarden[export]'",
-        ) from exc
     return onnx
