@@ -11,7 +11,7 @@ import numpy as np
 from edge.types import ByteImage, FloatArray
 from export.reference.world.background import Backdrop
 from export.reference.world.identity import Color
-from export.reference.world.paint import draw_bag
+from export.reference.world.paint import draw_bag, hidden
 from export.reference.world.truth import Anomaly
 
 
@@ -41,30 +41,56 @@ def disturbance(
     return None
 
 
+def free_spot(backdrop: Backdrop, random: np.random.Generator) -> tuple[float, float]:
+    """Ground, x and z, on which something low would be seen, if one of many tries finds it."""
+    area, view = backdrop.area, backdrop.view
+    near = max(area.near, 1.1 * view.nearest_ground())
+    x, z = 0.0, near
+    for _ in range(40):
+        z = float(random.uniform(near, area.far - 1.0))
+        x = float(random.uniform(-0.7, 0.7)) * min(area.half, view.half_width(z))
+        around = [[x + side, y, z] for side in (-0.4, 0.0, 0.4) for y in (0.05, 0.35)]
+        pixels, depths = view.project(around)
+        inside = np.clip(pixels, 0, np.asarray(view.size) - 1).astype(int)
+        if (backdrop.depth[inside[:, 1], inside[:, 0]] > depths).all():
+            break
+    return x, z
+
+
 class _Left:
     """A bag, or several boxes piled up."""
 
     behind = True
 
     def __init__(self, backdrop: Backdrop, random: np.random.Generator) -> None:
-        area, view = backdrop.area, backdrop.view
-        z = float(random.uniform(max(area.near, 1.1 * view.nearest_ground()), area.far - 1.0))
-        half = 0.7 * min(area.half, view.half_width(z))
-        self._at = (float(random.uniform(-half, half)), 0.0, z)
+        view = backdrop.view
+        x, z = free_spot(backdrop, random)
+        self._at = (x, 0.0, z)
         blue, green, red = random.uniform(15, 230, 3)
         self._color: Color = (float(blue), float(green), float(red))
         self._piled = int(random.integers(1, 4))
-        self._view = view
-        x, y = (int(v) for v in view.project([self._at])[0][0])
+        self._size = float(random.uniform(1.3, 2.2))
+        self._view, self._depth = view, backdrop.depth
+        column, row = (int(v) for v in view.project([self._at])[0][0])
         height, width = backdrop.light.shape
-        self._gain = float(backdrop.light[min(max(y, 0), height - 1), min(max(x, 0), width - 1)])
+        self._gain = float(
+            backdrop.light[min(max(row, 0), height - 1), min(max(column, 0), width - 1)]
+        )
 
     def paint(self, frame: ByteImage, time: float) -> FloatArray:
         boxes = []
         for index in range(self._piled):
             x, y, z = self._at
-            place = (x + 0.36 * (index % 2), y + 0.26 * (index // 2), z + 0.05 * index)
-            boxes.append(draw_bag(frame, self._view, place, self._color, self._gain))
+            place = (
+                x + 0.36 * self._size * (index % 2), y + 0.26 * self._size * (index // 2),
+                z + 0.05 * index,
+            )  # fmt: skip
+            boxes.append(
+                draw_bag(
+                    frame, self._view, place, self._color, self._gain,
+                    before=self._depth, size=self._size,
+                )
+            )  # fmt: skip
         stacked = np.stack(boxes)
         return np.concatenate([stacked[:, :2].min(axis=0), stacked[:, 2:].max(axis=0)])
 
@@ -110,19 +136,20 @@ class _Door:
     behind = True
 
     def __init__(self, backdrop: Backdrop, random: np.random.Generator) -> None:
-        self._corners = backdrop.door
+        self._corners, self._depth = backdrop.door, backdrop.depth
         self._bright = bool(random.random() < 0.5)
         self._leaf = float(random.uniform(0.12, 0.3))
 
     def paint(self, frame: ByteImage, time: float) -> FloatArray:
         tone = (205, 228, 236) if self._bright else (22, 20, 18)
         whole = np.round(self._corners).astype(np.int32)
-        cv2.fillConvexPoly(frame, whole, tone, cv2.LINE_AA)
         upper, lower = self._corners[0], self._corners[3]
         out = (self._corners[1] - upper) * self._leaf
         drop = (lower - upper) * 0.06
         leaf = np.stack([upper, upper - out + drop * 0.2, lower - out + drop, lower])
-        cv2.fillConvexPoly(frame, np.round(leaf).astype(np.int32), (70, 88, 110), cv2.LINE_AA)
+        with hidden(frame, self._depth, math.inf):
+            cv2.fillConvexPoly(frame, whole, tone, cv2.LINE_AA)
+            cv2.fillConvexPoly(frame, np.round(leaf).astype(np.int32), (70, 88, 110), cv2.LINE_AA)
         both = np.concatenate([self._corners, leaf])
         return np.concatenate([both.min(axis=0), both.max(axis=0)]).astype(np.float32)
 

@@ -72,9 +72,9 @@ def backdrop(
     )  # fmt: skip
     painted, ground = _planes(large, room, noise, night)
     stage = props.Stage(painted, view, fine)
-    door = _door(stage, room, random)
+    door_x, door = _door(stage, room, random)
     furnish(
-        stage, place, area, random, wall=room.wall, half=room.half, high=room.high,
+        stage, place, area, random, wall=room.wall, half=room.half, high=room.high, door=door_x,
         nearest=3.5 if close else 0.0,
     )  # fmt: skip
     fence = None
@@ -262,8 +262,8 @@ def _sky(rays: FloatArray, noise: textures.Noise, night: bool) -> FloatArray:
     return np.asarray(blue * (1 - clouds) + 236 * clouds, np.float32)
 
 
-def _door(stage: props.Stage, room: _Room, random: np.random.Generator) -> FloatArray:
-    """A closed door in the far wall; its corners in pixels."""
+def _door(stage: props.Stage, room: _Room, random: np.random.Generator) -> tuple[float, FloatArray]:
+    """A closed door in the far wall; its x, and its corners in pixels."""
     z = room.wall - 0.02
     reach = 0.6 * min(stage.view.half_width(z), room.half or math.inf)
     x = float(random.uniform(-reach, reach))
@@ -280,7 +280,7 @@ def _door(stage: props.Stage, room: _Room, random: np.random.Generator) -> Float
     panel(x - 0.36, x + 0.36, 1.2, 1.9, lighter)
     panel(x - 0.36, x + 0.36, 0.2, 1.0, lighter)
     panel(x + 0.38, x + 0.45, 1.02, 1.1, (40, 180, 200))
-    return whole
+    return x, whole
 
 
 def _light(

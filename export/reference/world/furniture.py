@@ -51,19 +51,25 @@ def furnish(
     wall: float,
     half: float | None,
     high: float,
+    door: float,
     nearest: float,
 ) -> None:
     """Placards and furniture, from far to near, so that nearer things are drawn over farther ones.
 
     wall, half, high: z of the far wall, x of the side walls (None outdoors) and the height of
-    walls. nearest: z before which nothing stands.
+    walls. door: x of the door in the far wall, which is kept in sight. nearest: z before which
+    nothing stands.
     """
-    _placards(stage, random, wall=wall, half=half, high=high)
+    _placards(stage, random, wall=wall, half=half, high=high, door=door)
     placed = []
     for thing in _things(stage, place, area, random):
         z = float(random.uniform(thing.near, thing.far))
         reach = min(area.half + 0.6, 0.95 * stage.view.half_width(z))
-        x = float(random.choice([-1, 1]) * random.uniform(0.35, 1.0)) * reach
+        for _ in range(8):
+            x = float(random.choice([-1, 1]) * random.uniform(0.35, 1.0)) * reach
+            # As seen from the camera, that far aside where the door is.
+            if abs(x * wall / z - door) > 1.0 + wall / z:
+                break
         if z >= nearest:
             placed.append((z, x if thing.x is None else thing.x, thing))
     for z, x, thing in sorted(placed, key=lambda entry: -entry[0]):
@@ -128,13 +134,21 @@ def _things(
 
 
 def _placards(
-    stage: props.Stage, random: np.random.Generator, *, wall: float, half: float | None, high: float
+    stage: props.Stage,
+    random: np.random.Generator,
+    *,
+    wall: float,
+    half: float | None,
+    high: float,
+    door: float,
 ) -> None:
     z = wall - 0.03
     reach = 0.8 * min(stage.view.half_width(z), half or math.inf)
     for _ in range(int(random.integers(1, 4))):
         x, y = float(random.uniform(-reach, reach)), float(random.uniform(1.1, 1.4))
         wide = float(random.uniform(0.5, 0.9))
+        if x - 0.7 < door < x + wide + 0.7:
+            continue
         tall = min(wide * 1.5, high - y - 0.1)
         corners = [[x, y + tall, z], [x + wide, y + tall, z], [x + wide, y, z], [x, y, z]]
         stage.hang(props.poster(random), np.asarray(corners))

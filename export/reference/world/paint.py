@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -120,20 +122,41 @@ def lay(
 
 
 def draw_bag(
-    frame: ByteImage, view: View, at: tuple[float, float, float], color: Color, gain: float
+    frame: ByteImage,
+    view: View,
+    at: tuple[float, float, float],
+    color: Color,
+    gain: float,
+    *,
+    before: FloatArray,
+    size: float = 1.0,
 ) -> FloatArray:
-    """A bag on the ground or on something; its box in pixels, float32 ``[4]``."""
+    """A bag on the ground or on something; its box in pixels, float32 ``[4]``.
+
+    before: float32 ``[H, W]``, the depth of what may hide it. size: of the bag to 0.4 metres.
+    """
     x, y, z = at
     outline = [(-0.2, 0.0), (0.2, 0.0), (0.17, 0.24), (-0.17, 0.24)]
     handle = [(0.1 * math.cos(a), 0.24 + 0.1 * math.sin(a)) for a in np.linspace(0, math.pi, 7)]
-    pixels, _ = view.project([[x + u, y + v, z] for u, v in outline])
-    arch, _ = view.project([[x + u, y + v, z] for u, v in handle])
-    _darken(frame, pixels[:2].mean(axis=0), np.ptp(pixels, axis=0) * (0.7, 0.25) + 1)
-    lit = tuple(v * gain for v in color)
-    dark = tuple(v * gain * 0.55 for v in color)
-    body = np.round(pixels * (1 << _FIXED_POINT)).astype(np.int32)
-    cv2.fillConvexPoly(frame, body, lit, cv2.LINE_AA, _FIXED_POINT)
-    line = np.round(arch * (1 << _FIXED_POINT)).astype(np.int32)
-    cv2.polylines(frame, [line, body[[3, 2]]], False, dark, 2, cv2.LINE_AA, _FIXED_POINT)
+    pixels, _ = view.project([[x + u * size, y + v * size, z] for u, v in outline])
+    arch, _ = view.project([[x + u * size, y + v * size, z] for u, v in handle])
+    depth = float(view.project([[x, 0.0, z]])[1][0])
+    with hidden(frame, before, depth):
+        _darken(frame, pixels[:2].mean(axis=0), np.ptp(pixels, axis=0) * (0.7, 0.25) + 1)
+        lit = tuple(v * gain for v in color)
+        dark = tuple(v * gain * 0.55 for v in color)
+        body = np.round(pixels * (1 << _FIXED_POINT)).astype(np.int32)
+        cv2.fillConvexPoly(frame, body, lit, cv2.LINE_AA, _FIXED_POINT)
+        line = np.round(arch * (1 << _FIXED_POINT)).astype(np.int32)
+        cv2.polylines(frame, [line, body[[3, 2]]], False, dark, 2, cv2.LINE_AA, _FIXED_POINT)
     both = np.concatenate([pixels, arch])
     return np.concatenate([both.min(axis=0), both.max(axis=0)]).astype(np.float32)
+
+
+@contextmanager
+def hidden(frame: ByteImage, before: FloatArray, depth: float) -> Iterator[None]:
+    """What is drawn meanwhile, at a depth, is hidden where something stands before it."""
+    hides = before < depth
+    kept = frame[hides]
+    yield
+    frame[hides] = kept

@@ -10,12 +10,19 @@ import numpy as np
 from edge.types import ByteImage, FloatArray
 from edge.vision.crop import crop_box
 from export.reference.world.scene import Scene
-from export.reference.world.settings import SceneSettings
-from export.reference.world.truth import BEHAVIOURS, Behaviour, FrameTruth
+from export.reference.world.settings import Place, SceneSettings
+from export.reference.world.truth import (
+    ANOMALIES,
+    BEHAVIOURS,
+    AnomalyTruth,
+    Behaviour,
+    FrameTruth,
+)
 
 _LEAST_SEEN = 0.3  # share of a person or a face that has to be seen to be asked for
 _LEAST_FACE = 8.0  # pixels wide
 _CLIP_FPS = 8.0
+_NORMAL: tuple[Behaviour, ...] = ("walk", "walk", "walk", "run", "loiter")
 _MARGIN = 1.25  # side of a clip's square to the largest box in it
 
 
@@ -197,3 +204,48 @@ def _well_seen(visible: list[float]) -> bool:
 
 def _boxes(found: list[FloatArray]) -> FloatArray:
     return np.asarray(found, np.float32).reshape(-1, 4)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnomalySample:
+    """A frame of a camera that always looks at the same place. image: uint8 ``[H, W, 3]`` BGR.
+
+    anomaly: None in a normal one, in which people walk, run and stand about. scene: its seed.
+    """
+
+    image: ByteImage
+    anomaly: AnomalyTruth | None
+    scene: int
+
+
+def anomaly_samples(
+    *,
+    place: Place,
+    view: int,
+    seed: int,
+    count: int,
+    anomalous: float = 0.0,
+    size: tuple[int, int] = (160, 96),
+    night: bool = False,
+    each: int = 2,
+) -> Iterator[AnomalySample]:
+    """Frames of one camera, ``each`` of every scene and seconds apart; anomalies take turns.
+
+    anomalous: share of scenes in which something is wrong.
+    """
+    given = injected = 0
+    scenes = np.random.default_rng([seed, view, 0xA0])
+    while given < count:
+        wrong = bool(scenes.random() < anomalous)
+        kind = ANOMALIES[injected % len(ANOMALIES)] if wrong else None
+        injected += wrong
+        settings = SceneSettings(
+            place=place, view=view, size=size, fps=0.4, seconds=each / 0.4,
+            people=int(scenes.integers(0, 4)), night=night, anomaly=kind,
+            behaviours=tuple(_NORMAL[int(i)] for i in scenes.integers(len(_NORMAL), size=4)),
+        )  # fmt: skip
+        scene = Scene(seed=int(scenes.integers(1 << 62)), settings=settings)
+        for image, truth in scene:
+            if given < count and (kind is None) == (truth.anomaly is None):
+                yield AnomalySample(image, truth.anomaly, scene.seed)
+                given += 1

@@ -13,7 +13,7 @@ from edge.geometry import clip_boxes
 from edge.types import ByteImage, FloatArray
 from export.reference.world.actions import Fall, State
 from export.reference.world.actor import Actor
-from export.reference.world.anomalies import disturbance
+from export.reference.world.anomalies import disturbance, free_spot
 from export.reference.world.background import Backdrop, backdrop
 from export.reference.world.body import Sprite, draw_body
 from export.reference.world.camera import Camera
@@ -166,7 +166,10 @@ class Scene:
             bag = actor.bag
             if bag is not None and bag.lies is not None and not actor.carries(time):
                 gain = self._brightness(np.asarray([bag.lies[0], 0.0, bag.lies[2]]))
-                draw_bag(frame, self.backdrop.view, bag.lies, bag.color, gain)
+                draw_bag(
+                    frame, self.backdrop.view, bag.lies, bag.color, gain,
+                    before=self.backdrop.depth,
+                )  # fmt: skip
 
     def _gain(self, state: State) -> float:
         return self._brightness(state.at * (1, 0, 1))
@@ -257,11 +260,9 @@ def _lying(
     place: Backdrop, settings: SceneSettings, random: np.random.Generator, others: list[Actor]
 ) -> Actor:
     """Somebody who lies there from the beginning of the anomaly on."""
-    near = max(place.area.near, 1.1 * place.view.nearest_ground())
-    z = float(random.uniform(near, place.area.far - 1.0))
-    x = float(random.uniform(-0.55, 0.55)) * min(place.area.half, place.view.half_width(z))
+    x, z = free_spot(place, random)
     fall = Fall(
-        place=(x, z), heading=float(random.uniform(0, 2 * math.pi)), seconds=1e6, drop=0.01,
+        place=(x, z), heading=float(random.uniform(0, 2 * math.pi)), seconds=1e6, drop=1e-6,
         way=float(random.choice([0.0, math.pi, 1.5])),
     )  # fmt: skip
     who = person(int(random.integers(1_000_000)))
