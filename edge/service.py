@@ -44,13 +44,20 @@ class Service:
     """``edgewarden run``: from ``run`` to SIGTERM, SIGINT or ``stop``.
 
     SIGHUP reloads the site file. environment: what systemd told the process. events: the file to
-    which events go where the site file names no broker; None leaves them in the outbox.
+    which events go where the site file names no broker; None leaves them in the outbox. on_ready:
+    called once, when everything has begun.
     """
 
     def __init__(
-        self, config: Path, *, environment: Environment, events: Path | None = None
+        self,
+        config: Path,
+        *,
+        environment: Environment,
+        events: Path | None = None,
+        on_ready: Callable[[Site], None] = lambda site: None,
     ) -> None:
         self._config = config
+        self._on_ready = on_ready
         self._environment = environment
         self._events = events
         self._stop = False
@@ -116,6 +123,7 @@ class Service:
             self._deployment.loop.say("started")
             self._monitor.ready()
             self._notifier.ready("watching")
+            self._on_ready(self._deployment.site)
             while not self._stop:
                 self._deployment.loop.turn(_TURN_S)
                 stage.beat()

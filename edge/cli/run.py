@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -46,8 +47,21 @@ def _run(arguments: Namespace) -> int:
         log_format=arguments.log_format,
         journal_stream=environment.journal_stream,
     )
-    Service(arguments.config, environment=environment, events=arguments.events).run()
+    Service(
+        arguments.config,
+        environment=environment,
+        events=arguments.events,
+        on_ready=lambda site: _greet(arguments.config, len(site.cameras)),
+    ).run()
     return 0
+
+
+def _greet(config: Path, cameras: int) -> None:
+    """Tell a person at a terminal that it runs; else only what is amiss would ever be said."""
+    if sys.stderr.isatty():
+        watched = "1 camera" if cameras == 1 else f"{cameras} cameras"
+        hint = f"edgewarden doctor --config {config} says how it is"
+        print(f"watching {watched}; Ctrl-C ends it, {hint}", file=sys.stderr)
 
 
 def _reload(config: Path) -> int:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
 import signal
+import subprocess
 import urllib.request
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edge.cli import main
 from edge.ops.metrics import STAGES
 from tests.brokers import free_port
-from tests.service.daemon import Place, busy_film, read_events, wait_until
+from tests.service.daemon import COMMAND, PATIENCE_S, Place, busy_film, read_events, wait_until
 
 if TYPE_CHECKING:
     from tests.brokers import Pki
@@ -131,3 +135,28 @@ def test_the_metrics_show_every_stage_and_queue(
     assert found["frames_seen_total", "door"] >= found["frames_analysed_total", "door"] > 0
     assert found["process_proportional_bytes", "capture-door"] > 0
     daemon.stop()
+
+
+def test_a_person_at_a_terminal_is_told_that_it_runs_and_nobody_else(
+    place: Place, start: Start
+) -> None:
+    place.add_camera("door", busy_film(place.folder / "door.mp4"))
+    quiet = start(place, level="warning")
+    quiet.wait_live()
+    quiet.stop()
+    assert "watching" not in quiet.log
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as terminal:
+        words = [str(COMMAND), "run", "--config", str(place.site)]
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=theirs) as daemon:
+            os.close(theirs)
+            told = ""
+            try:
+                while "says how it is" not in told:
+                    assert select.select([terminal], [], [], PATIENCE_S)[0], told
+                    told += terminal.read(1024).decode()
+            finally:
+                daemon.send_signal(signal.SIGINT)
+        assert daemon.returncode == 0
+    assert "watching 1 camera; Ctrl-C ends it" in told
+    assert f"edgewarden doctor --config {place.site}" in told
