@@ -15,10 +15,11 @@ from edge.runner.onnxruntime import OnnxRuntimeRunner
 from export.graph.batch import free_batch as free_batch_axis
 from export.graph.checks import require_operators, require_valid, require_whole
 from export.graph.fold import fold
+from export.graph.leaky import join_slopes
 from export.graph.opset import FIRST, LAST, convert_opset, raise_ir
 from export.graph.shapes import infer_shapes
 from export.graph.trial import trial_feeds
-from export.graph.view import graphs_of, name_nodes, name_of, opset_of, sort_nodes
+from export.graph.view import drop_unread, graphs_of, name_nodes, name_of, opset_of, sort_nodes
 from export.parity import compare_source
 
 _RANDOM = {
@@ -70,6 +71,9 @@ def prepare(
         work, freed = _freed_early(work)
     work, folding = fold(work)
     steps.append(folding)
+    if joined := join_slopes(work.graph):
+        steps.append(joined)
+        drop_unread(work)
     for graph in graphs_of(work.graph):
         sort_nodes(graph)
     work, shapes = infer_shapes(work)

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from export.graph.fold import fold
+from export.graph.leaky import join_slopes
 from export.graph.opset import FIRST, LAST, convert_opset
 from export.graph.view import GraphView, name_nodes, opset_of, sort_nodes
 from export.precision.editing import Weights, copy_of, drop_unused, fresh, replace_nodes
@@ -37,8 +38,11 @@ def rewrite(model: onnx.ModelProto) -> Rewritten:
     name_nodes(work)
     steps = [f"opset {opset} to {opset_of(work)}"] if opset_of(work) != opset else []
     steps.append(folded)
+    if joined := join_slopes(work.graph):
+        steps.append(joined)
+        drop_unused(work.graph)
     if count := take_prelus_apart(work.graph):
-        steps.append(f"{count} PReLU made LeakyReLU or taken apart")
+        steps.append(f"{count} PReLU taken apart")
     part_outputs(work.graph)
     sort_nodes(work.graph)
     name_nodes(work)
@@ -46,9 +50,8 @@ def rewrite(model: onnx.ModelProto) -> Rewritten:
 
 
 def take_prelus_apart(graph: onnx.GraphProto) -> int:
-    """PReLU → LeakyReLU where all its slopes are one, else what runs without a slope for each
-    channel inside: Max(x, a·x) for slopes up to 1, Min(x, a·x) for slopes from 1, and
-    ReLU(x) − a·ReLU(−x) otherwise. Says how many."""
+    """PReLU → what runs without a slope for each channel inside: Max(x, a·x) for slopes up to 1,
+    Min(x, a·x) for slopes from 1, and ReLU(x) − a·ReLU(−x) otherwise. Says how many."""
     view = GraphView(graph)
     nodes: list[onnx.NodeProto] = []
     count = 0
@@ -85,8 +88,6 @@ def part_outputs(graph: onnx.GraphProto) -> None:
 def _without_slopes(node: onnx.NodeProto, slopes: Weights) -> list[onnx.NodeProto]:
     make = onnx.helper.make_node
     x, output, name = node.input[0], node.output[0], node.name
-    if np.all(slopes == slopes.flat[0]):
-        return [make("LeakyRelu", [x], [output], name=name, alpha=float(slopes.flat[0]))]
     scaled = f"{output}_scaled"
     if np.all(slopes <= 1) or np.all(slopes >= 1):
         kind = "Max" if np.all(slopes <= 1) else "Min"

@@ -52,6 +52,34 @@ def test_conv_takes_in_norm_and_add(make: Make, run: Run) -> None:
     np.testing.assert_allclose(run(model, feeds)["y"], run(made.model, feeds)["y"], atol=1e-5)
 
 
+@pytest.mark.parametrize("slope", [0.25, 0.1, -2.0, 1.5, 0.0])
+def test_prelu_with_one_slope_is_leaky_relu_to_the_bit(make: Make, run: Run, slope: float) -> None:
+    model = make(
+        f"{CONV} {{ c = Conv<pads = [1, 1, 1, 1]>(x, w) d = PRelu(c, a) y = Conv(d, w2) }}",
+        w=(4, 3, 3, 3),
+        w2=(2, 4, 1, 1),
+        a=np.full((4, 1, 1), slope, np.float32),
+    )
+    made = prepare(model)
+    assert operators(made.model) == {"Conv": 2, "LeakyRelu": 1}
+    assert "1 PReLU with one slope made LeakyReLU" in made.steps
+    assert made.max_abs == 0
+    assert [tensor.name for tensor in made.model.graph.initializer] == ["w", "w2"]
+    feeds = {"x": images(2, 3, 8, 8)["x"] - np.float32(0.5)}
+    np.testing.assert_array_equal(run(model, feeds)["y"], run(made.model, feeds)["y"])
+
+
+def test_prelu_with_a_slope_for_each_channel_stays(make: Make) -> None:
+    model = make(
+        f"{CONV} {{ c = Conv(x, w) y = PRelu(c, a) }}",
+        w=(4, 3, 3, 3),
+        a=np.asarray([0.1, 0.2, 0.1, 0.1], np.float32).reshape(4, 1, 1),
+    )
+    made = prepare(model)
+    assert operators(made.model) == {"Conv": 1, "PRelu": 1}
+    assert not any("LeakyReLU" in step for step in made.steps)
+
+
 def test_a_generators_transposed_conv_takes_in_its_norm(make: Make) -> None:
     model = make(
         f"{CONV} {{ c = ConvTranspose<strides = [2, 2]>(x, w)"

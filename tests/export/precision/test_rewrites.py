@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 from calibration.observe import observe
+from export.graph.prepare import prepare
 from export.precision.equalise import equalise, links
 from export.precision.qdq import observed
 from export.precision.rewrites import rewrite
@@ -42,6 +43,18 @@ def test_prelu_is_taken_apart_exactly(
         np.testing.assert_allclose(
             run(rewritten, feed)["y"], run(model, feed)["y"], rtol=1e-6, atol=1e-6
         )
+
+
+def test_what_an_export_made_leaky_already_is_not_done_again(build: Any) -> None:
+    net = build()
+    net.prelu(net.conv("x", "conv", (4, 3, 3, 3)), "y", [0.3] * 4)
+    model = net.model({"y": ["n", 4, 32, 32]})
+    at_export = prepare(model)
+    first, again = rewrite(model), rewrite(at_export.model)
+    assert any("LeakyReLU" in step for step in first.steps)
+    assert any("LeakyReLU" in step for step in at_export.steps)
+    assert not any("PReLU" in step or "LeakyReLU" in step for step in again.steps)
+    assert _ops(first.model) == _ops(again.model)
 
 
 def test_biases_and_norms_are_folded(build: Any, run: Any, pictures: Any) -> None:
