@@ -1,7 +1,9 @@
 """How fast models run on one thread of this CPU, against each other.
 
-The runs are interleaved, in turn and each round starting with another model, so that a machine that
-slows down slows all of them; what decides is the median of the rounds' own ratios.
+What is counted is the CPU time of the calling thread, in which a session of one thread computes:
+what else the machine does in the meantime costs the wall clock, and hardly this. The runs are
+interleaved, in turn and each round starting with another model, so that a CPU that slows down slows
+all of them; what decides is the median of the rounds' own ratios.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ _ROUNDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """One model. median_ms, low_ms, high_ms: milliseconds a call; median and quartiles.
+    """One model. median_ms, low_ms, high_ms: milliseconds of CPU a call; median and quartiles.
 
     ratio: how many times as fast as the reference, median over the rounds; ratio_low and
     ratio_high: its quartiles.
@@ -54,6 +56,7 @@ class Speed:
             "quartiles_ms": [round(one.low_ms, 3), round(one.high_ms, 3)],
             "speed_up": round(one.ratio, 3),
             "speed_up_quartiles": [round(one.ratio_low, 3), round(one.ratio_high, 3)],
+            "clock": "cpu",
             "threads": 1,
             "rounds": self.rounds,
             "cpu": self.cpu_model,
@@ -68,13 +71,14 @@ def measure_speed(
     reference: str,
     rounds: int = _ROUNDS,
     step: Callable[[], None] = lambda: None,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] = time.thread_time,
 ) -> Speed:
     """Run every model on ``feeds`` in turn, ``rounds`` times, after a few runs that do not count.
 
     runners: loaded, each with a session of one thread (``SessionSettings(threads=1)``).
     reference: the name of the one to compare with. step: called after each round, for a sign of
-    progress. clock: seconds. Raises what ``infer`` raises, and ValueError for an unknown reference.
+    progress. clock: seconds of the calling thread. Raises what ``infer`` raises, and ValueError for
+    an unknown reference.
     """
     if reference not in runners or rounds < 1:
         raise ValueError(f"expected {reference!r} among {list(runners)} and a round or more")

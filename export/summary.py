@@ -15,7 +15,7 @@ HEADINGS = ("variant", "kB", "ms", "× fp32", "agreement", "state")
 
 
 def variant_rows(judged: Judged) -> list[list[object]]:
-    """One row for each variant, under HEADINGS; milliseconds are of one thread, one picture."""
+    """One row for each variant, under HEADINGS; ms: CPU time of one thread, one picture."""
     return [_row(name, verdict) for name, verdict in judged.verdicts.items()]
 
 
@@ -36,7 +36,7 @@ def summary(judged: Judged, cost: Cost, *, headings: Sequence[str] = HEADINGS) -
 
 def timed_on(judged: Judged) -> str:
     """Where the milliseconds are from, in one line."""
-    where = f"ms: one thread of {judged.speed.cpu_model}, {judged.speed.rounds} rounds in turn"
+    where = f"ms: CPU time of one thread of {judged.speed.cpu_model}, {judged.speed.rounds} rounds"
     tensorrt = any(verdict.form.runner == "tensorrt" for verdict in judged.verdicts.values())
     return f"{where}; they say nothing of what TensorRT is to run" if tensorrt else where
 

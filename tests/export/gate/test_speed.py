@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import cycle
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edge.runner.base import Runner, Tensor
+from edge.runner.onnxruntime import OnnxRuntimeRunner, SessionSettings
 from export.speed import measure_speed
 
 Answering = Callable[..., Runner]
@@ -84,8 +87,40 @@ def test_the_record_says_where_it_was_measured(answering: Answering) -> None:
 
     record = speed.to_record("fp32")
     assert record["cpu"] == speed.cpu_model != ""
-    assert record["threads"] == 1
+    assert (record["clock"], record["threads"]) == ("cpu", 1)
     assert record["speed_up"] == 1
+
+
+def test_a_session_of_one_thread_computes_in_the_calling_thread() -> None:
+    """What no other thread of the process does, the calling thread's clock counts in full."""
+    weight = numpy_helper.from_array(np.ones((64, 64, 3, 3), np.float32), "w")
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)],
+        "busy",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 64, 96, 96])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 64, 96, 96])],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    feeds = {"x": np.ones((1, 64, 96, 96), np.float32)}
+    settings = SessionSettings(threads=1)
+    with OnnxRuntimeRunner(model.SerializeToString(), settings=settings) as runner:
+        runner.infer(feeds)
+        begin = time.process_time(), time.thread_time()
+        for _ in range(10):
+            runner.infer(feeds)
+        process, thread = time.process_time() - begin[0], time.thread_time() - begin[1]
+    assert thread > 0.9 * process
+
+
+def test_waiting_costs_nothing(answering: Answering) -> None:
+    def waits(value: Tensor) -> Tensor:
+        time.sleep(0.02)
+        return value
+
+    runners = {"fp32": answering(waits)}
+    speed = measure_speed(runners, FEEDS, reference="fp32", rounds=3)
+    assert speed.models["fp32"].median_ms < 15
 
 
 def test_every_round_gives_a_sign(answering: Answering) -> None:
