@@ -9,7 +9,7 @@ INT8 is symmetric everywhere here, so a range is one number: the magnitude that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -120,16 +120,20 @@ class Observer:
         self._counts += np.bincount(bins, minlength=BINS)
 
     def range(self, method: Method) -> TensorRange:
-        """What follows from all values so far. Raises ValueError where there were none."""
+        """What follows from all values so far. Raises ValueError where there were none, or where
+        the method needs a histogram and none was kept."""
         if self._low > self._high:
             raise ValueError("expected values, found none")
         greatest = max(-self._low, self._high)
         histogram = None
         threshold = greatest
-        if self._counts is not None and greatest > 0:
-            histogram = Histogram(self._counts.copy(), self._limit)
-            found = percentile(histogram) if method == "percentile" else entropy(histogram)
-            threshold = min(found, greatest)
+        if method != "minmax":
+            if self._counts is None:
+                raise ValueError(f"expected a histogram for {method}, found none")
+            if greatest > 0:
+                histogram = Histogram(self._counts.copy(), self._limit)
+                found = percentile(histogram) if method == "percentile" else entropy(histogram)
+                threshold = min(found, greatest)
         return TensorRange(
             low=self._low,
             high=self._high,
@@ -187,7 +191,19 @@ def observe(
     tensors: Iterable[str] | None = None,
     step: Callable[[], None] = lambda: None,
 ) -> Ranges:
-    """Run ``model`` on every feed once and gather the ranges of its float activations.
+    """The ranges by one method; arguments and errors as ``observe_all``."""
+    return observe_all(model, feeds, methods=(method,), tensors=tensors, step=step)[method]
+
+
+def observe_all(
+    model: ModelProto,
+    feeds: Iterable[Mapping[str, Tensor]],
+    *,
+    methods: Sequence[Method] = METHODS,
+    tensors: Iterable[str] | None = None,
+    step: Callable[[], None] = lambda: None,
+) -> dict[Method, Ranges]:
+    """Run ``model`` on every feed once and gather the ranges of its float activations, by method.
 
     tensors: which, by name; None for all whose type the file tells. step: called after each feed.
 
@@ -195,11 +211,11 @@ def observe(
     ModelError where the model does not load, and what running it raises.
     """
     names = _activations(model) if tensors is None else sorted(set(tensors))
-    if method not in METHODS:
-        raise ValueError(f"expected one of {', '.join(METHODS)}, found {method!r}")
+    if not methods or set(methods).difference(METHODS):
+        raise ValueError(f"expected some of {', '.join(METHODS)}, found {methods!r}")
     inputs = {value.name for value in model.graph.input}
     made = [name for name in names if name not in inputs]
-    observers = {name: Observer(histogram=method != "minmax") for name in names}
+    observers = {name: Observer(histogram=set(methods) != {"minmax"}) for name in names}
     samples = 0
     with OnnxRuntimeRunner(
         _showing(model, made), name="the model with its activations", settings=SessionSettings()
@@ -216,8 +232,14 @@ def observe(
             found="none",
             remedy="Name pictures of what the model is to see.",
         )
-    tensors_seen = {name: observer.range(method) for name, observer in observers.items()}
-    return Ranges(method=method, samples=samples, tensors=tensors_seen)
+    return {
+        method: Ranges(
+            method=method,
+            samples=samples,
+            tensors={name: observer.range(method) for name, observer in observers.items()},
+        )
+        for method in methods
+    }
 
 
 def _take(observers: Mapping[str, Observer], values: Mapping[str, Tensor]) -> None:

@@ -11,7 +11,7 @@ from edge.bundle import Bundle
 from edge.errors import UsageError
 from edge.runner.base import Signature
 from edge.runner.onnxruntime import OnnxRuntimeRunner
-from export.forms import Recipe, make_forms
+from export.forms import Forms, Recipe, make_forms
 from export.judging import Base, Judged, judge_forms, open_gate
 from export.recalibrate import base_of
 from export.samples import Pictures, Samples, calibration_only, open_samples
@@ -29,7 +29,19 @@ class Comparison:
     samples: Samples
     judged: Judged
     calibrated: Mapping[str, str]
-    records: Mapping[str, Mapping[str, Any]]
+    forms: Mapping[str, Forms]
+
+    @property
+    def records(self) -> dict[str, Mapping[str, Any]]:
+        """What is known of each calibration, by the name of its pictures."""
+        return {label: made.calibration or {} for label, made in self.forms.items()}
+
+    def lines(self) -> list[str]:
+        """What people should know, one line each."""
+        lines = self.samples.lines(calibrated=True)
+        for label, made in self.forms.items():
+            lines += [f"{label}: {line}" for line in made.lines()]
+        return lines
 
     def to_json(self) -> dict[str, Any]:
         """As a report holds it."""
@@ -39,6 +51,7 @@ class Comparison:
                 "role": self.bundle.manifest.role,
                 "sha256": self.bundle.sha256,
             },
+            "searched_on": self.samples.search.describe(),
             "judged_on": self.samples.judge.describe(),
             "calibrations": {name: dict(record) for name, record in self.records.items()},
             "variants": [
@@ -63,27 +76,27 @@ def compare_calibrations(
     with OnnxRuntimeRunner(base.data, name=bundle.manifest.name) as runner:
         sets = _sets(base, named, runner.signature)
     first = next(iter(sets.values()))
-    gate = open_gate(base, first.judge)
+    search = open_gate(base, first.search)
     forms: dict[str, Form] = {}
     calibrated: dict[str, str] = {}
-    records: dict[str, Mapping[str, Any]] = {}
+    made_by: dict[str, Forms] = {}
     for index, (label, samples) in enumerate(sets.items()):
-        made = make_forms(base, replace(recipe, fp16=recipe.fp16 and index == 0), samples, gate)
-        records[label] = made.calibration or {}
+        made = make_forms(base, replace(recipe, fp16=recipe.fp16 and index == 0), samples, search)
+        made_by[label] = made
         for name, form in made.by_name.items():
             if name in _SHOWN:
                 calibrated[f"{name} {label}"] = label
                 forms[f"{name} {label}"] = form
             elif name == "fp16":
                 forms[name] = form
-    judged = judge_forms(base, forms, gate, kind=first.kind)
+    judged = judge_forms(base, forms, open_gate(base, first.judge), kind=first.kind)
     return Comparison(
-        bundle=bundle, samples=first, judged=judged, calibrated=calibrated, records=records
+        bundle=bundle, samples=first, judged=judged, calibrated=calibrated, forms=made_by
     )
 
 
 def _sets(base: Base, named: Mapping[str, Pictures], signature: Signature) -> dict[str, Samples]:
-    """What to calibrate on by name, all with the first one's samples to judge on."""
+    """What to calibrate on by name, all with the first one's samples to search and judge on."""
     (label, judged), *others = named.items()
     first = open_samples(judged, base.manifest, signature)
     assert first is not None  # pictures are named

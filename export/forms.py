@@ -19,8 +19,8 @@ from export.verdict import Form
 if TYPE_CHECKING:
     import onnx
 
-    from calibration.dataset import CalibrationSet
-    from calibration.observe import Method, Ranges
+    from calibration.observe import Ranges
+    from export.precision.calibrating import Choice
 
 _MOST_TRIED = 16
 
@@ -28,11 +28,11 @@ _MOST_TRIED = 16
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Which variants to make besides FP32, and how ranges follow from what is seen: ``minmax``,
-    ``percentile`` or ``entropy``."""
+    ``percentile``, ``entropy``, or ``auto`` for the best of these."""
 
     fp16: bool = False
     int8: bool = False
-    method: Method = "minmax"
+    method: Choice = "auto"
 
     def require(self, pictures: Pictures | None, *, generates: bool) -> None:
         """Refuse variants that nothing could be said of. Raises UsageError.
@@ -63,12 +63,25 @@ class Forms:
     calibration: Mapping[str, Any] | None = None
     ranges: Ranges | None = None
 
+    def lines(self) -> list[str]:
+        """What people should know of the calibration, one line each."""
+        if self.calibration is None:
+            return []
+        record = self.calibration
+        noises = [f"{name} {value:.3g}" for name, value in record["noise_by_method"].items()]
+        compared = f", of noise-to-signal ratios {', '.join(noises)}" if noises else ""
+        kept = f"{record['layers']} layers in INT8, {len(record['kept'])} kept in float"
+        return [
+            f"ranges by {record['method']}{compared}",
+            f"{kept}: {record['trials']} attempts before the verdict",
+        ]
+
 
 def make_forms(base: Base, recipe: Recipe, samples: Samples | None, gate: Gate | None) -> Forms:
     """Every form that ``recipe`` asks for.
 
-    gate: tells which layers have to stay in float for INT8; what it judges on is then no longer
-    quite new to the variant.
+    gate: tells which layers have to stay in float for INT8; of ``samples.search``, for what it
+    judges on is no longer new to the variant.
 
     Raises ModelError where the model cannot be taken to another precision, and what reading the
     samples raises.
@@ -81,21 +94,21 @@ def make_forms(base: Base, recipe: Recipe, samples: Samples | None, gate: Gate |
     half = {"fp16": _half(model, samples)} if recipe.fp16 else {}
     if not recipe.int8 or samples.calibrate is None or gate is None:
         return Forms(by_name=half)
-    whole = _int8(model, recipe, samples.calibrate, gate)
+    whole = _int8(model, recipe, samples, gate)
     return replace(whole, by_name={**half, **whole.by_name})
 
 
 def _half(model: onnx.ModelProto, samples: Samples) -> Form:
     from export.precision.fp16 import to_fp16
 
-    seen = samples.calibrate or samples.judge
-    half = to_fp16(model, feeds=list(islice(seen.feeds(), _MOST_TRIED)))
+    half = to_fp16(model, feeds=list(islice(samples.seen.feeds(), _MOST_TRIED)))
     return Form(id="fp16", data=_bytes(half))
 
 
-def _int8(model: onnx.ModelProto, recipe: Recipe, seen: CalibrationSet, gate: Gate) -> Forms:
+def _int8(model: onnx.ModelProto, recipe: Recipe, samples: Samples, gate: Gate) -> Forms:
     from export.precision.search import search
 
+    seen = samples.seen
     with Stages() as stages:
         found = search(
             model,
@@ -111,11 +124,14 @@ def _int8(model: onnx.ModelProto, recipe: Recipe, seen: CalibrationSet, gate: Ga
     }
     record = {
         **seen.describe(),
-        "method": recipe.method,
+        "method": found.ranges.method,
+        "noise_by_method": {name: _figure(noise) for name, noise in found.noises.items()},
         "steps": list(found.steps),
         "layers": len(found.files.layers),
         "kept": list(found.kept),
         "trials": len(found.trials),
+        "searched_on": samples.search.describe(),
+        "judged_on": samples.judge.describe(),
     }
     return Forms(
         by_name={
@@ -127,6 +143,10 @@ def _int8(model: onnx.ModelProto, recipe: Recipe, seen: CalibrationSet, gate: Ga
         calibration=record,
         ranges=found.ranges,
     )
+
+
+def _figure(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def _bytes(model: onnx.ModelProto) -> bytes:

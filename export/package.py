@@ -85,6 +85,7 @@ class Export:
         lines.append(f"training: {self.training}")
         if self.samples is not None and self.forms.by_name:
             lines += self.samples.lines(calibrated=self.forms.calibration is not None)
+            lines += self.forms.lines()
         return lines
 
     def to_json(self) -> dict[str, Any]:
@@ -114,6 +115,7 @@ class Export:
             },
             "training": self.training,
             "calibration": self.forms.calibration,
+            "searched_on": None if self.samples is None else self.samples.search.describe(),
             "judged_on": None if self.samples is None else self.samples.judge.describe(),
             "variants": variants_json(self.judged),
         }
@@ -144,11 +146,7 @@ def export_model(request: ExportRequest, out: Path) -> Export:
             if reference is not None:
                 check_reference(reference, base.manifest, runner)
     training = UNVERIFIED if reference is None else VERIFIED
-    asked = samples is not None and (request.recipe.fp16 or request.recipe.int8)
-    gate = open_gate(base, samples.judge) if samples is not None and asked else None
-    forms = make_forms(base, request.recipe, samples, gate)
-    kind = "" if samples is None else samples.kind
-    judged = judge_forms(base, forms.by_name, gate, kind=kind)
+    forms, judged = _choose(base, request.recipe, samples)
     manifest, files = assemble(
         base.proof,
         request.about,
@@ -187,6 +185,16 @@ def variants_of(judged: Judged, parity: Mapping[str, Any]) -> list[ModelVariant]
     ]
 
 
+def _choose(base: Base, recipe: Recipe, samples: Samples | None) -> tuple[Forms, Judged]:
+    """Make the forms with one part of the samples, and judge them on another."""
+    if samples is None or not (recipe.fp16 or recipe.int8):
+        return Forms(), judge_forms(base, {}, None, kind="")
+    search = open_gate(base, samples.search) if recipe.int8 else None
+    forms = make_forms(base, recipe, samples, search)
+    gate = open_gate(base, samples.judge)
+    return forms, judge_forms(base, forms.by_name, gate, kind=samples.kind)
+
+
 def _prove(request: ExportRequest, values: Mapping[str, Any], data: bytes, runner: Runner) -> Base:
     """The reference as a bundle would hold it alone, proved as the camera reads it."""
     proof = prove(values, runner, request.wishes)
@@ -199,7 +207,7 @@ def _prove(request: ExportRequest, values: Mapping[str, Any], data: bytes, runne
 
 def _hold(source: Source, base: Base, samples: Samples | None, runner: Runner) -> Parity:
     """Look for faults, and hold the file against what it was made from."""
-    real = [] if samples is None else list(islice(samples.judge.feeds(), _MOST_REAL))
+    real = [] if samples is None else list(islice(samples.seen.feeds(), _MOST_REAL))
     check_outputs(runner, base.manifest, real)
     fresh = [fresh_feeds(base.manifest, runner.signature, seed=seed) for seed in _FRESH_SEEDS]
     with trial():

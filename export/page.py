@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _MOST_PICTURES = 16
 _MOST_HISTOGRAMS = 12
 _COLORS = {"accepted": GREEN, "candidate": BLUE, "refused": RED}
+_PARTS = (
+    ("calibrated on", "calibration"),
+    ("layers chosen on", "searched_on"),
+    ("judged on", "judged_on"),
+)
 _MARKS = {"accepted": "good", "candidate": "open", "refused": "bad"}
 
 
@@ -40,6 +45,8 @@ def gather_evidence(base: Base, samples: Samples | None, ranges: Ranges | None) 
     pictures: dict[str, Sequence[ByteImage]] = {}
     if samples is not None and samples.calibrate is not None:
         pictures[f"calibrated on ({samples.calibrate.kind})"] = _some(samples.calibrate)
+    if samples is not None and samples.calibrate is not None and ranges is not None:
+        pictures[f"layers chosen on ({samples.search.kind})"] = _some(samples.search)
     if samples is not None:
         pictures[f"judged on ({samples.judge.kind})"] = _some(samples.judge)
     output = base.manifest.outputs[0]
@@ -85,8 +92,9 @@ def render_comparison(report: Mapping[str, Any]) -> bytes:
     sections = []
     facts: dict[str, object] = {}
     for one in report["bundles"]:
-        name, judged = one["bundle"]["name"], one["judged_on"]
-        facts[f"{name} judged on"] = f"{judged['count']} samples, {judged['kind']}"
+        name = one["bundle"]["name"]
+        for title, key in _PARTS[1:]:
+            facts[f"{name} {title}"] = f"{one[key]['count']} samples, {one[key]['kind']}"
         for label, record in one["calibrations"].items():
             facts[f"{name}, {label}"] = f"{record.get('count')} samples, {record.get('kind')}"
         for section in (_variants(one["variants"]), _decisions(one["variants"])):
@@ -123,11 +131,11 @@ def _facts(report: Mapping[str, Any]) -> dict[str, object]:
         facts["graph"] = "; ".join(report["source"]["steps"]) or "as it was"
         facts["parity with the source"] = report["parity"]["max_rel"]
         facts["training"] = report["training"]
-    for title, key in (("calibrated on", "calibration"), ("judged on", "judged_on")):
+    for title, key in _PARTS:
         if (record := report[key]) is not None:
             facts[title] = f"{record.get('count')} samples, {record.get('kind')}"
     speed = report["variants"][0]["speed"]
-    facts["timed on"] = f"one thread of {speed['cpu']}, {speed['rounds']} rounds in turn"
+    facts["timed on"] = f"CPU time of one thread of {speed['cpu']}, {speed['rounds']} rounds"
     return {**facts, **_cost(report)}
 
 
@@ -167,7 +175,7 @@ def _variants(variants: Sequence[Mapping[str, Any]]) -> Section:
     plot = Plot(svg=bars(panels), alt="size, time and agreement of each variant")
     return Section(
         title="Variants",
-        text="Milliseconds are medians of one picture on one thread of this CPU, all variants in "
+        text="Milliseconds are medians of one picture, CPU time of one thread, all variants in "
         "turn. Of what TensorRT is to run they say nothing: it stays a candidate until it is "
         "measured on the target.",
         blocks=[table, plot],

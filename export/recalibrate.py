@@ -40,7 +40,7 @@ class Recalibration:
 
     def lines(self) -> list[str]:
         """What people should know, one line each."""
-        return self.samples.lines(calibrated=True)
+        return [*self.samples.lines(calibrated=True), *self.forms.lines()]
 
     def to_json(self) -> dict[str, Any]:
         """As a report: plain values, and no key that depends on the outcome."""
@@ -54,6 +54,7 @@ class Recalibration:
                 "path": str(self.bundle.path),
             },
             "calibration": self.forms.calibration,
+            "searched_on": self.samples.search.describe(),
             "judged_on": self.samples.judge.describe(),
             "variants": variants_json(self.judged),
         }
@@ -99,9 +100,8 @@ def recalibrate(
     with OnnxRuntimeRunner(base.data, name=base.manifest.name) as runner:
         samples = open_samples(pictures, base.manifest, runner.signature)
     assert samples is not None  # what the recipe requires
-    gate = open_gate(base, samples.judge)
-    forms = make_forms(base, recipe, samples, gate)
-    judged = judge_forms(base, forms.by_name, gate, kind=samples.kind)
+    forms = make_forms(base, recipe, samples, open_gate(base, samples.search))
+    judged = judge_forms(base, forms.by_name, open_gate(base, samples.judge), kind=samples.kind)
     variants = variants_of(judged, base.manifest.reference.parity)
     made = {variant.id for variant in variants}
     kept = [_passed_on(bundle, v) for v in base.manifest.variants if v.id not in made]

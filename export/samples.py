@@ -1,15 +1,16 @@
-"""What a model is calibrated on and judged on: never the same pictures.
+"""What a model is calibrated on, what its INT8 form is chosen on and what is judged on: never the
+same pictures.
 
-A variant that is judged on what it was calibrated with looks better than it is.
+A variant that is judged on what it was calibrated with, or chosen on, looks better than it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from calibration.dataset import NOISE, CalibrationSet, open_set
+from calibration.dataset import LEAST, NOISE, CalibrationSet, open_set
 from edge.bundle import Bundle, open_bundle
 from edge.cli.console import Progress
 from edge.errors import UsageError
@@ -22,8 +23,8 @@ _GENERATED_COUNT = 200
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pictures:
     """What the user names. calibrate, judge: folders, pictures, videos, the folder of a generator's
-    bundle, or ``noise``. detector: the bundle that finds faces in them. count: how many to
-    calibrate on, and how many to judge on."""
+    bundle, or ``noise``. detector: the bundle that finds faces in them. count: how many each part
+    is to have."""
 
     calibrate: tuple[str, ...] = ()
     judge: tuple[str, ...] = ()
@@ -34,20 +35,32 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """The two sets. calibrate: None where only judging was asked for. kind: of what is judged on;
-    ``latent`` for a generator, whose latents are what it will be given."""
+    """The three sets. calibrate: ranges are seen on it; None where only judging was asked for.
+    search: the layers that stay in float are chosen on it. judge: every verdict comes from it, and
+    nothing else does. kind: of what is judged on; ``latent`` for a generator, whose latents are
+    what it will be given."""
 
     calibrate: CalibrationSet | None
+    search: CalibrationSet
     judge: CalibrationSet
     kind: str
 
+    @property
+    def seen(self) -> CalibrationSet:
+        """What may be looked at while a variant is made."""
+        return self.calibrate or self.search
+
     def lines(self, *, calibrated: bool) -> list[str]:
         """What people should know, one line each. calibrated: whether anything was."""
-        lines = [f"judged on {self.judge.count} samples: {self.judge.description}"]
+        parts = [("judged on", self.judge)]
         if calibrated and self.calibrate is not None:
-            count, text = self.calibrate.count, self.calibrate.description
-            lines.insert(0, f"calibrated on {count} samples: {text}")
-        return lines
+            parts = [("calibrated on", self.calibrate), ("layers chosen on", self.search), *parts]
+        return [f"{what} {_size(part)}: part of {part.description}" for what, part in parts]
+
+
+def _size(part: CalibrationSet) -> str:
+    files = f" from {len(set(part.groups))} files" if part.kind == "real" else ""
+    return f"{part.count} samples{files} ({part.kind})"
 
 
 def open_samples(
@@ -55,24 +68,40 @@ def open_samples(
 ) -> Samples | None:
     """The samples for a model; None where it takes pictures and none were named.
 
+    What is named to calibrate on alone is parted into three by file, a third each; with two files
+    one is judged on, a single one, a video, is parted in time. What is named to judge on is parted
+    into halves, one to search and one to judge on.
+
     Raises what ``calibration.dataset.open_set`` raises, and UsageError where noise is mixed with
-    pictures, or some that are calibrated on are among those judged on.
+    pictures, something is named for both or a part would hold less than two samples.
     """
     if manifest.latent is not None:
         return _latents(pictures or Pictures(), manifest, signature)
     if pictures is None:
         return None
     opener = _Opener(pictures, manifest)
-    if not pictures.calibrate:
-        judge = opener.open(pictures.judge, pictures.count)
-        return Samples(calibrate=None, judge=judge, kind=judge.kind)
     if not pictures.judge or pictures.judge == pictures.calibrate:
-        calibrate, judge = opener.open(pictures.calibrate, 2 * pictures.count).split(0.5)
-    else:
-        _require_apart(pictures.calibrate, pictures.judge)
+        return _in_three(opener.open(pictures.calibrate, 3 * pictures.count))
+    _require_apart(pictures.calibrate, pictures.judge)
+    calibrate = None
+    if pictures.calibrate:
         calibrate = opener.open(pictures.calibrate, pictures.count)
-        judge = opener.open(pictures.judge, pictures.count)
-    return Samples(calibrate=calibrate, judge=judge, kind=judge.kind)
+    search, judge = opener.open(pictures.judge, 2 * pictures.count).split(0.5)
+    return Samples(calibrate=calibrate, search=search, judge=judge, kind=judge.kind)
+
+
+def _in_three(found: CalibrationSet) -> Samples:
+    if found.count < 3 * LEAST:
+        raise UsageError(
+            "there are too few pictures to calibrate, to choose layers and to judge by others",
+            expected=f"at least {LEAST} for each, of different files",
+            found=f"{found.count} in all",
+            remedy="Name more pictures.",
+        )
+    # The judge's part first: it is the one that has files of its own as soon as there are two.
+    seen, judge = found.split(2 / 3)
+    calibrate, search = seen.split(0.5)
+    return Samples(calibrate=calibrate, search=search, judge=judge, kind=judge.kind)
 
 
 def calibration_only(
@@ -141,8 +170,7 @@ def _latents(pictures: Pictures, manifest: Manifest, signature: Signature) -> Sa
             expected="no --calibrate and no --judge: its latents are drawn as its bundle says",
             found=" ".join((*pictures.calibrate, *pictures.judge)),
         )
-    both = open_set(
-        NOISE, manifest, count=2 * pictures.count, seed=pictures.seed, signature=signature
+    found = open_set(
+        NOISE, manifest, count=3 * pictures.count, seed=pictures.seed, signature=signature
     )
-    calibrate, judge = both.split(0.5)
-    return Samples(calibrate=calibrate, judge=judge, kind="latent")
+    return replace(_in_three(found), kind="latent")

@@ -20,8 +20,8 @@ _HEADINGS = ("bundle", "variant", "kB", "ms", "× fp32", "agreement", "state")
 
 def _configure(parser: ArgumentParser) -> None:
     parser.description = (
-        "FP32, FP16 and INT8 of one or several bundles in one table: size, time on one thread in "
-        "one run, agreement with FP32, state and reason. INT8 is made anew from each set of "
+        "FP32, FP16 and INT8 of one or several bundles in one table: size, CPU time of one thread "
+        "in one run, agreement with FP32, state and reason. INT8 is made anew from each set of "
         "pictures that is named; all variants of a bundle are judged on the same pictures. "
         "Nothing is written."
     )
@@ -34,7 +34,8 @@ def _configure(parser: ArgumentParser) -> None:
         required=True,
         metavar="NAME=WHAT",
         help="pictures to calibrate on, and what to call them: a folder, a video, a generator's "
-        "bundle or noise; a part of the first is judged on unless --judge says otherwise",
+        "bundle or noise; of the first, parts of their own serve to choose layers and to judge on "
+        "unless --judge says otherwise",
     )
     add_judging(parser)
     parser.add_argument(
@@ -86,7 +87,7 @@ def _tell(results: list[Comparison]) -> None:
     for result in results:
         name = result.bundle.manifest.name
         rows += [[name, *row] for row in variant_rows(result.judged)]
-        notes += [f"{name}: {line}" for line in result.samples.lines(calibrated=False)]
+        notes += [f"{name}: {line}" for line in result.lines()]
         notes += [f"{name}: {line}" for line in reasons(result.judged)]
     print(table(_HEADINGS, rows))
     print("\n".join(notes))

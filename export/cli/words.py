@@ -15,7 +15,7 @@ from edge.errors import TransientError
 if TYPE_CHECKING:
     from export.samples import Pictures
 
-METHODS = ("minmax", "percentile", "entropy")
+METHODS = ("auto", "minmax", "percentile", "entropy")
 
 
 def add_calibration(parser: ArgumentParser, *, needed: bool) -> None:
@@ -36,7 +36,8 @@ def add_judging(parser: ArgumentParser) -> None:
         "--judge",
         nargs="+",
         metavar="WHAT",
-        help="what to judge variants on (default: others of the pictures calibrated on)",
+        help="what to choose layers and to judge variants on, other files for each (default: a "
+        "third each of the pictures that --calibrate names)",
     )
     parser.add_argument(
         "--detector",
@@ -49,13 +50,15 @@ def add_judging(parser: ArgumentParser) -> None:
         type=positive,
         default=200,
         metavar="N",
-        help="pictures to calibrate on, and as many to judge on (default: %(default)s)",
+        help="pictures to calibrate on, as many to choose layers on and to judge on (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--method",
         choices=METHODS,
-        default="minmax",
-        help="how ranges follow from what was seen (default: %(default)s)",
+        default="auto",
+        help="how ranges follow from what was seen; auto takes what comes nearest to FP32 on the "
+        "pictures calibrated on (default: %(default)s)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="for the choice (default: %(default)s)"

@@ -6,51 +6,32 @@ back to float, those that lose most alone first, until it passes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Protocol
 
-import numpy as np
 import onnx
 
-from calibration.observe import Method, Ranges, observe
-from edge.runner.base import Tensor
-from edge.runner.onnxruntime import OnnxRuntimeRunner
+from calibration.observe import Method, Ranges
 from export.graph.view import GraphView
 from export.judgement import Judgement
-from export.precision.equalise import equalise
-from export.precision.qdq import Int8Files, layers, observed, quantise
-from export.precision.rewrites import rewrite
+from export.precision.calibrating import (
+    Calibrated,
+    Choice,
+    Dataset,
+    Feeds,
+    Progress,
+    Stage,
+    calibrate,
+    noise_between,
+    outputs_of,
+    probes,
+)
+from export.precision.qdq import Int8Files, layers, quantise
 
-# How many samples a layer's loss is measured on.
-_PROBES = 8
-# An output that is zero all over has no noise to speak of.
-_TINY = 1e-30
 # Beyond this share of its layers in float a model is hardly INT8 any more.
 _MOST_KEPT = 0.5
 
-Feeds = Mapping[str, Tensor]
 Judge = Callable[[bytes], Judgement]
-
-
-class Dataset(Protocol):
-    """What to calibrate on; a CalibrationSet is one."""
-
-    def feeds(self) -> Iterator[dict[str, Tensor]]:
-        """One batch of 1 each, the same every time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """How far the search is: what it does, and how many steps of it are done of how many."""
-
-    text: str
-    done: int
-    total: int | None = None
-
-
-Progress = Callable[[Stage], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +47,15 @@ class Found:
     """The outcome. files: of the attempt that was chosen. judgement: of its ``cpu`` file.
 
     sensitivity: for each layer the noise-to-signal ratio of the model's outputs with this layer
-    alone in INT8, most first; empty where everything passed at once. steps: what was done to the
-    graph. trials: every attempt, in order.
+    alone in INT8, most first; empty where everything passed at once. ranges, noises, steps: as
+    ``Calibrated`` has them. trials: every attempt, in order.
     """
 
     files: Int8Files
     judgement: Judgement
     sensitivity: Mapping[str, float]
     ranges: Ranges
+    noises: Mapping[Method, float]
     steps: tuple[str, ...]
     trials: tuple[Trial, ...] = field(repr=False)
 
@@ -83,58 +65,21 @@ class Found:
         return self.files.kept
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibrated:
-    """A model that is ready to be quantised: rewritten and equalised, with its ranges."""
-
-    model: onnx.ModelProto
-    ranges: Ranges
-    steps: tuple[str, ...]
-
-
-def calibrate(
-    model: onnx.ModelProto,
-    dataset: Dataset,
-    *,
-    method: Method = "minmax",
-    progress: Progress = lambda stage: None,
-) -> Calibrated:
-    """Rewrite a model, equalise its channels and gather its ranges; two passes over the dataset.
-
-    Raises what ``rewrite`` and ``observe`` raise.
-    """
-    rewritten = rewrite(model)
-    tensors = observed(rewritten.model)
-
-    def watch(text: str) -> Callable[[], None]:
-        count = iter(range(1, 1 << 62))
-        return lambda: progress(Stage(text, next(count)))
-
-    first = observe(
-        rewritten.model, dataset.feeds(), tensors=tensors, step=watch("observing channels")
-    )
-    equal, count = equalise(rewritten.model, first)
-    ranges = observe(
-        equal, dataset.feeds(), method=method, tensors=tensors, step=watch("observing ranges")
-    )
-    steps = (*rewritten.steps, f"{count} pairs of layers equalised") if count else rewritten.steps
-    return Calibrated(model=equal, ranges=ranges, steps=steps)
-
-
 def search(
     model: onnx.ModelProto,
     dataset: Dataset,
     judge: Judge,
     *,
-    method: Method = "minmax",
+    method: Choice = "auto",
     most_trials: int = 12,
     progress: Progress = lambda stage: None,
 ) -> Found:
     """Quantise ``model`` with as few layers in float as the judge asks for.
 
-    judge: takes the bytes of an ``int8-cpu`` model. most_trials: how often it is called at most.
-    Where nothing passes, the best attempt that kept no more than half of the layers is given, with
-    its judgement.
+    judge: takes the bytes of an ``int8-cpu`` model. As the search stops where it passes, what it
+    says then is no verdict: that takes other samples. method: see ``calibrate``. most_trials: how
+    often the judge is called at most. Where nothing passes, the best attempt that kept no more than
+    half of the layers is given, with its judgement.
 
     Raises what ``calibrate`` and ``quantise`` raise, and ValueError for less than one trial.
     """
@@ -144,8 +89,8 @@ def search(
     attempts = _Attempts(ready, judge, most_trials, progress)
     sensitivity: Mapping[str, float] = {}
     if attempts.at(0).passed is not True and most_trials > 1:
-        probes = list(islice(dataset.feeds(), _PROBES))
-        sensitivity = measure_sensitivity(ready, probes, progress=progress)
+        some = probes(dataset, ready.ranges.samples)
+        sensitivity = measure_sensitivity(ready, some, progress=progress)
         attempts.order = _units_by_loss(ready.model, sensitivity)
         _narrow(attempts)
     best = attempts.best()
@@ -154,6 +99,7 @@ def search(
         judgement=best.judgement,
         sensitivity=sensitivity,
         ranges=ready.ranges,
+        noises=ready.noises,
         steps=ready.steps,
         trials=tuple(attempts.made.values()),
     )
@@ -161,23 +107,18 @@ def search(
 
 def measure_sensitivity(
     ready: Calibrated,
-    probes: Iterable[Feeds],
+    feeds: Sequence[Feeds],
     *,
     progress: Progress = lambda stage: None,
 ) -> dict[str, float]:
-    """Each layer alone in INT8: how much noise that puts into the outputs, most first.
-
-    The figure is the power of the difference over that of the float model's outputs, the mean over
-    outputs: 0.01 is a signal-to-noise ratio of 20 dB.
-    """
-    probes = list(probes)
+    """Each layer alone in INT8: how much noise that puts into the outputs, most first."""
     names = layers(ready.model)
-    reference = _outputs(ready.model, probes)
+    reference = outputs_of(ready.model, feeds)
     found: dict[str, float] = {}
     for number, name in enumerate(names, start=1):
         keep = frozenset(names) - {name}
         files = quantise(ready.model, ready.ranges, keep=keep)
-        found[name] = _noise(_outputs(files.cpu, probes), reference)
+        found[name] = noise_between(outputs_of(files.cpu, feeds), reference)
         progress(Stage("measuring layers", number, len(names)))
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
@@ -259,21 +200,3 @@ def _units_by_loss(
         unit_of[node.name] = unit
     units = {id(unit): tuple(unit) for unit in unit_of.values()}
     return sorted(units.values(), key=lambda unit: -max(sensitivity[name] for name in unit))
-
-
-def _outputs(model: onnx.ModelProto, probes: Iterable[Feeds]) -> list[dict[str, Tensor]]:
-    with OnnxRuntimeRunner(model.SerializeToString(), name="a quantised model") as runner:
-        return [runner.infer(feed) for feed in probes]
-
-
-def _noise(found: list[dict[str, Tensor]], reference: list[dict[str, Tensor]]) -> float:
-    ratios = []
-    for name in reference[0]:
-        pairs = [(one[name], true[name]) for one, true in zip(found, reference, strict=True)]
-        apart = sum(_power(np.subtract(*pair, dtype=np.float64)) for pair in pairs)
-        ratios.append(apart / max(sum(_power(true) for _, true in pairs), _TINY))
-    return float(np.mean(ratios))
-
-
-def _power(values: Tensor) -> float:
-    return float(np.square(values.astype(np.float64)).sum())

@@ -10,7 +10,16 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from calibration.observe import BINS, METHODS, Histogram, Observer, entropy, observe, percentile
+from calibration.observe import (
+    BINS,
+    METHODS,
+    Histogram,
+    Observer,
+    entropy,
+    observe,
+    observe_all,
+    percentile,
+)
 from edge.errors import InferenceError, ModelError, UsageError
 from edge.runner.base import Tensor
 
@@ -56,6 +65,27 @@ def test_minmax_is_the_least_and_greatest_of_all_feeds(model: onnx.ModelProto) -
     peaks = ranges.tensors["x"].peaks
     assert peaks is not None
     np.testing.assert_allclose(peaks, np.abs(seen).max(axis=(0, 1, 3, 4)), rtol=1e-6)
+
+
+def test_one_pass_gives_what_each_method_gives_alone(model: onnx.ModelProto) -> None:
+    passes: list[int] = []
+    every = observe_all(model, _feeds(4), step=lambda: passes.append(1))
+    assert len(passes) == 4
+    assert tuple(every) == METHODS
+    for method, ranges in every.items():
+        alone = observe(model, _feeds(4), method=method)
+        assert (ranges.method, ranges.samples) == (method, 4)
+        for name, one in alone.tensors.items():
+            found = ranges.tensors[name]
+            assert (found.low, found.high, found.threshold) == (one.low, one.high, one.threshold)
+            assert (found.histogram is None) == (method == "minmax")
+
+
+def test_a_histogram_that_was_not_kept_cannot_be_asked_for() -> None:
+    observer = Observer(histogram=False)
+    observer.add(np.ones(3, np.float32))
+    with pytest.raises(ValueError, match="a histogram for entropy"):
+        observer.range("entropy")
 
 
 def test_only_the_tensors_asked_for_are_observed(model: onnx.ModelProto) -> None:

@@ -15,9 +15,12 @@ from edge.bundler import About, ModelVariant, assemble
 from edge.cli import main
 from edge.golden import pack_golden
 from edge.manifest import embedding_space
+from edge.runner.base import Runner
 from edge.runner.golden import replay
 from edge.runner.onnxruntime import OnnxRuntimeRunner
-from export.judging import Base
+from export.gate import Gate
+from export.judgement import Judgement
+from export.judging import Base, open_gate
 
 INT8 = ("int8-cpu", "int8-trt", "int8-trt8")
 
@@ -66,10 +69,14 @@ def test_int8_comes_in_a_new_bundle(tmp_path: Path, bundle: Path, faces: Path, c
     record = new.manifest.calibration
     assert record is not None
     assert record["kind"] == "real"
-    assert record["count"] == 60
-    assert record["method"] == "minmax"
-    assert record["sha256"] != report["judged_on"]["sha256"]
     assert report["calibration"] == record
+    noises: dict[str, float] = report["calibration"]["noise_by_method"]
+    assert record["method"] == min(noises, key=lambda name: noises[name])
+    assert set(noises) == {"minmax", "percentile", "entropy"}
+    parts = [report["calibration"], report["searched_on"], report["judged_on"]]
+    assert [part["count"] for part in parts] == [40, 40, 40]
+    assert len({part["sha256"] for part in parts}) == 3
+    assert [record["searched_on"], record["judged_on"]] == parts[1:]
     assert run("bundle", "verify", out) == 0
 
 
@@ -89,6 +96,36 @@ def test_every_int8_file_computes_what_its_golden_tolerance_says(
     assert new.manifest.variant("int8-trt").state == "candidate"
     assert new.manifest.variant("int8-trt").runner == "tensorrt"
     assert run("bundle", "check-trt", *(out / f"{name}.onnx" for name in INT8[1:])) == 0
+
+
+def test_the_verdict_comes_once_from_pictures_that_nothing_was_chosen_on(
+    tmp_path: Path, bundle: Path, faces: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    judge = Gate.judge
+
+    def noted(gate: Gate, variant: Runner) -> Judgement:
+        asked.append(samples_of[id(gate)])
+        return judge(gate, variant)
+
+    samples_of: dict[int, str] = {}
+    gates: list[Gate] = []
+
+    def opened(base: Base, samples: Any) -> Gate:
+        gates.append(open_gate(base, samples))
+        samples_of[id(gates[-1])] = samples.sha256
+        return gates[-1]
+
+    monkeypatch.setattr(Gate, "judge", noted)
+    monkeypatch.setattr("export.recalibrate.open_gate", opened)
+    words = ["--calibrate", faces, "--images", 20, "--out", tmp_path / "int8", "--json"]
+    assert run("calibrate", "int8", bundle, *words) == 0
+    report = json.loads(capsys.readouterr().out)
+    search, verdict = report["searched_on"]["sha256"], report["judged_on"]["sha256"]
+    trials = report["calibration"]["trials"]
+    assert asked == [search] * trials + [verdict] * len(INT8)
+    for entry in report["variants"][1:]:
+        assert entry["accuracy"]["samples"] == report["judged_on"]["count"]
 
 
 def test_noise_alone_accepts_nothing(tmp_path: Path, bundle: Path) -> None:

@@ -34,6 +34,7 @@ def report(judged: Judged) -> dict[str, Any]:
     return {
         "bundle": {"name": "small", "version": "7", "role": "recogniser", "sha256": "ab" * 32},
         "calibration": {"count": 60, "kind": "real"},
+        "searched_on": {"count": 50, "kind": "real"},
         "judged_on": {"count": 40, "kind": "real"},
         "variants": variants_json(judged),
         "cost": {"seconds": 12.3, "peak_memory_bytes": 200 << 20},
@@ -55,6 +56,8 @@ def test_a_page_shows_what_the_report_says(report: dict[str, Any], blobs: Any) -
         assert f">{title}<" in text
     assert text.count("<svg") == 3
     assert text.count("data:image/jpeg;base64,") == 3
+    for part in ("60 samples, real", "50 samples, real", "40 samples, real"):
+        assert part in text
     assert "Conv_a" in text
     assert "<b>" not in text
     assert re.search(r'(src|href)="(?!data:|#)', text) is None
@@ -62,7 +65,7 @@ def test_a_page_shows_what_the_report_says(report: dict[str, Any], blobs: Any) -
 
 def test_a_page_leaves_out_what_there_is_not(report: dict[str, Any]) -> None:
     report["variants"] = report["variants"][:1]
-    report["calibration"] = report["judged_on"] = None
+    report["calibration"] = report["searched_on"] = report["judged_on"] = None
     text = render(report, Evidence()).decode()
     assert "Error by layer" not in text
     assert "calibrated on" not in text
@@ -72,6 +75,7 @@ def test_a_page_leaves_out_what_there_is_not(report: dict[str, Any]) -> None:
 def test_a_comparison_has_a_part_for_each_bundle(report: dict[str, Any]) -> None:
     one = {
         "bundle": report["bundle"],
+        "searched_on": report["searched_on"],
         "judged_on": report["judged_on"],
         "calibrations": {"faces": report["calibration"], "noise": {"count": 60, "kind": "noise"}},
         "variants": report["variants"],

@@ -36,11 +36,49 @@ def test_what_is_judged_on_is_not_calibrated_on(base: Base, faces: Path) -> None
     assert samples is not None
     assert samples.calibrate is not None
     assert samples.kind == "real"
-    assert (samples.calibrate.count, samples.judge.count) == (8, 8)
-    seen = [picture.tobytes() for picture in samples.calibrate.pictures()]
-    assert not set(seen) & {picture.tobytes() for picture in samples.judge.pictures()}
-    assert len(samples.lines(calibrated=True)) == 2
-    assert len(samples.lines(calibrated=False)) == 1
+    parts = [samples.calibrate, samples.search, samples.judge]
+    assert [part.count for part in parts] == [8, 8, 8]
+    seen = [{picture.tobytes() for picture in part.pictures()} for part in parts]
+    assert len(set.union(*seen)) == 24
+    assert samples.seen is samples.calibrate
+    told = samples.lines(calibrated=True)
+    assert [line.split(" 8 samples from 8 files (real)")[0] for line in told] == [
+        "calibrated on",
+        "layers chosen on",
+        "judged on",
+    ]
+    assert samples.lines(calibrated=False) == told[-1:]
+
+
+@pytest.mark.parametrize("files", [1, 2, 3, 5])
+def test_few_files_are_parted_so_that_the_judge_has_its_own(
+    base: Base, blobs: Callable[[int], Any], tmp_path: Path, files: int
+) -> None:
+    """Clips of twelve pictures each: of one clip the parts follow each other in time."""
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    pictures = list(blobs(24).pictures())
+    for clip in range(files):
+        codec = cv2.VideoWriter.fourcc(*"MJPG")
+        writer = cv2.VideoWriter(str(clips / f"{clip}.avi"), codec, 10, (112, 112))
+        for index in range(12):
+            writer.write(np.roll(pictures[2 * index + clip % 2], 16 * clip, axis=1))
+        writer.release()
+    samples = open_samples(Pictures(calibrate=(str(clips),), count=40), base.manifest, NONE)
+    assert samples is not None
+    assert samples.calibrate is not None
+    parts = [samples.calibrate, samples.search, samples.judge]
+    assert min(part.count for part in parts) >= 2
+    assert len({part.sha256 for part in parts}) == 3
+    groups = [set(part.groups) for part in parts]
+    assert files == 1 or not groups[2] & (groups[0] | groups[1])
+    assert files < 3 or not groups[0] & groups[1]
+
+
+def test_pictures_that_do_not_make_three_parts_are_refused(base: Base, faces: Path) -> None:
+    five = tuple(str(faces / f"{index:02}.png") for index in range(5))
+    with pytest.raises(UsageError, match=r"at least 2 for each.*5 in all"):
+        open_samples(Pictures(calibrate=five), base.manifest, NONE)
 
 
 def test_the_same_folder_twice_is_split_as_well(base: Base, faces: Path) -> None:
@@ -56,7 +94,9 @@ def test_noise_may_calibrate_what_pictures_judge(base: Base, faces: Path) -> Non
     samples = open_samples(pictures, base.manifest, NONE)
     assert samples is not None
     assert samples.calibrate is not None
-    assert (samples.calibrate.kind, samples.kind) == ("noise", "real")
+    parts = [samples.calibrate, samples.search, samples.judge]
+    assert [part.kind for part in parts] == ["noise", "real", "real"]
+    assert samples.kind == "real"
     again = calibration_only(pictures, base.manifest, NONE, judged=pictures)
     assert again is not None
     assert again.sha256 == samples.calibrate.sha256
@@ -84,7 +124,9 @@ def test_judging_alone_calibrates_nothing(base: Base, faces: Path) -> None:
     samples = open_samples(Pictures(judge=(str(faces),), count=6), base.manifest, NONE)
     assert samples is not None
     assert samples.calibrate is None
-    assert samples.judge.count == 6
+    assert samples.seen is samples.search
+    assert (samples.search.count, samples.judge.count) == (6, 6)
+    assert samples.search.sha256 != samples.judge.sha256
     assert open_samples(None, base.manifest, NONE) is None
 
 
@@ -120,9 +162,10 @@ def test_a_generator_is_given_latents_of_its_own(generator: Manifest, faces: Pat
     assert samples is not None
     assert samples.calibrate is not None
     assert samples.kind == "latent"
-    feeds = [next(samples.calibrate.feeds()), next(samples.judge.feeds())]
-    assert [feed["z"].shape for feed in feeds] == [(1, 8), (1, 8)]
-    assert not np.array_equal(feeds[0]["z"], feeds[1]["z"])
+    parts = [samples.calibrate, samples.search, samples.judge]
+    feeds = [next(part.feeds())["z"] for part in parts]
+    assert [feed.shape for feed in feeds] == [(1, 8)] * 3
+    assert len({feed.tobytes() for feed in feeds}) == 3
     judged = {feed["z"].tobytes() for feed in samples.judge.feeds()}
     second = calibration_only(Pictures(), generator, signature, judged=Pictures())
     assert second is not None

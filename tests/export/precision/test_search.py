@@ -11,7 +11,8 @@ import pytest
 from edge.errors import UsageError
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from export.judgement import Judgement
-from export.precision.search import Stage, calibrate, measure_sensitivity, search
+from export.precision.calibrating import Stage, calibrate, probes
+from export.precision.search import measure_sensitivity, search
 from export.trt_rules import lint
 
 
@@ -45,6 +46,39 @@ def _judgement(passed: bool | None, noise: float = 0.0) -> Judgement:
         samples=1,
         groups=1,
     )
+
+
+class Outlier:
+    """Fifteen pictures and one that reaches a hundred times as far in one place."""
+
+    def __init__(self, pictures: Any) -> None:
+        self._pictures = pictures
+
+    def feeds(self) -> Any:
+        for index, feed in enumerate(self._pictures.feeds()):
+            if index == 15:
+                feed["x"][0, 0, 0, 0] = 100
+            yield feed
+
+
+def test_the_method_whose_int8_comes_nearest_is_taken(
+    network: onnx.ModelProto, pictures: Any
+) -> None:
+    ready = calibrate(network, Outlier(pictures))
+    assert set(ready.noises) == {"minmax", "percentile", "entropy"}
+    assert ready.ranges.method == min(ready.noises, key=lambda name: ready.noises[name])
+    assert ready.noises[ready.ranges.method] < ready.noises["minmax"] / 4
+    alone = calibrate(network, Outlier(pictures), method=ready.ranges.method)
+    assert alone.noises == {}
+    for name, one in alone.ranges.tensors.items():
+        assert ready.ranges.tensors[name].threshold == one.threshold
+
+
+def test_probes_are_from_all_over_the_samples(pictures: Any) -> None:
+    every = [feed["x"].tobytes() for feed in pictures.feeds()]
+    found = [feed["x"].tobytes() for feed in probes(pictures, len(every))]
+    assert found == every[::2]
+    assert len(probes(pictures, 3)) == 8  # what there is, no more than asked for
 
 
 def test_nothing_is_kept_where_all_passes_at_once(network: onnx.ModelProto, pictures: Any) -> None:
