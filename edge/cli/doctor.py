@@ -131,6 +131,10 @@ def _folder(name: str, path: Path) -> Finding:
         return Finding(
             f"{name} folder", "failed", f"{path}: {exc.strerror}", f"choose another {name}_dir"
         )
+    if not present.is_dir():
+        return Finding(
+            f"{name} folder", "failed", f"{present} is no folder", f"choose another {name}_dir"
+        )
     if not os.access(present, os.W_OK | os.X_OK):
         remedy = (
             f"run this as user {_owner(path)}, or choose another {name}_dir"

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from edge.durable import output_error
+from edge.durable import make_folder, output_error
 from edge.errors import UsageError
 
 _NAME = "daemon.lock"
@@ -31,8 +31,8 @@ class StateLock:
         """
         if self._handle is not None:
             return
+        make_folder(self._path.parent, mode=0o700)
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as exc:
             raise output_error(exc, self._path) from exc

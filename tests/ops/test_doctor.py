@@ -230,6 +230,15 @@ def test_nobody_is_told_to_take_a_folder_away_from_its_owner(path: str, remedy: 
     assert found.remedy == remedy.format(owner=owner, folder=folder)
 
 
+@pytest.mark.parametrize("path", ["file", "file/below"])
+def test_a_file_is_no_state_folder(site: Path, doctor: Doctor, path: str) -> None:
+    (site.parent / "file").write_text("")
+    site.write_text(site.read_text().replace("'state'", f"'{path}'"))
+    found = doctor()["state folder"]
+    assert (found["state"], found["found"]) == ("failed", f"{site.parent / 'file'} is no folder")
+    assert found["remedy"] == "choose another state_dir"
+
+
 def without_rights(name: str, path: Path) -> Finding:
     """What doctor finds of a folder where it is not root, who may write anywhere."""
     fork = multiprocessing.get_context("fork")

@@ -88,7 +88,7 @@ def test_missing_folders_are_made_for_this_user_alone(tmp_path: Path) -> None:
 
 def test_a_state_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
-    with pytest.raises(OutputError, match=r"daemon\.lock"):
+    with pytest.raises(OutputError, match="state is there already"):
         StateLock(tmp_path / "state").acquire()
     (tmp_path / "daemon.lock").mkdir()
     with pytest.raises(OutputError, match="found Is a directory"):
