@@ -132,12 +132,26 @@ class Part(Closing):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             file.close()
-            raise StoreBusyError(
-                "this file is being fetched by another process",
-                found=str(self._path),
-                remedy="Wait until it is done.",
-            ) from exc
+            raise self._busy() from exc
+        if not _is_at(file, self._path):  # finished elsewhere between opening and locking
+            file.close()
+            raise self._busy()
         self._file = file
+
+    def _busy(self) -> StoreBusyError:
+        return StoreBusyError(
+            "this file is being fetched by another process",
+            found=str(self._path),
+            remedy="Wait until it is done.",
+        )
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is still what lies at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def hash_of(file: BinaryIO) -> str:

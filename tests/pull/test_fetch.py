@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import resource
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -251,6 +253,23 @@ def test_the_environments_proxy_is_not_used(
 def test_two_processes_do_not_write_one_part(site: Site, cache: DownloadCache) -> None:
     with cache.part(site.sha256), pytest.raises(StoreBusyError, match="another process"):
         get(site, cache)
+
+
+def test_a_part_that_another_process_finishes_meanwhile_is_left_alone(
+    site: Site, cache: DownloadCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cache.part(site.sha256) as part:
+        part.append(site.content)
+    lock, finished = fcntl.flock, cache.folder / site.sha256
+
+    def finish_first(file: Any, how: int) -> None:
+        (cache.folder / f"{site.sha256}.part").rename(finished)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", finish_first)
+    with pytest.raises(StoreBusyError, match="another process"), cache.part(site.sha256) as part:
+        part.clear()
+    assert finished.read_bytes() == site.content
 
 
 def test_a_link_in_place_of_the_part_is_not_followed(
