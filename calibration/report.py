@@ -6,8 +6,12 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from importlib import import_module
+from pathlib import Path
 
 from edge import __version__
+from edge.durable import require_new_file
+from edge.extras import needing
 from edge.types import ByteImage
 
 _JPEG_QUALITY = 90
@@ -53,6 +57,19 @@ class Section:
     title: str
     text: str = ""
     blocks: Sequence[Block] = field(default_factory=tuple)
+
+
+def require_page(path: Path | None) -> None:
+    """Refuse a page that could not be made or written, before the work; None asks for none.
+
+    Raises OutputError, and MissingExtraError without Jinja2 and Matplotlib.
+    """
+    if path is None:
+        return
+    with needing("a page with plots"):
+        import_module("jinja2")
+        import_module("matplotlib")
+    require_new_file(path)
 
 
 def render_page(

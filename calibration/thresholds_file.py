@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from edge.config import THRESHOLDS_FILE
-from edge.durable import output_error, sync_folder, write_new_file
+from edge.durable import make_folder, replace_file
 from edge.errors import OutputError, UsageError
 from edge.strict_json import read_strict_json
 
@@ -54,20 +53,8 @@ def record_threshold(path: Path, bundle_sha256: str, entry: Mapping[str, object]
             found=f"{len(data)}",
             remedy="Remove the entries of bundles that are no longer used.",
         )
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)  # of a process of that number that was killed
-    except OSError as exc:
-        raise output_error(exc, path) from exc
-    write_new_file(part, data)
-    try:
-        part.replace(path)
-    except OSError as exc:
-        raise output_error(exc, path) from exc
-    finally:
-        part.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    make_folder(path.parent, mode=0o700)
+    replace_file(path, data)
 
 
 def _unusable(path: Path, found: str) -> UsageError:

@@ -46,15 +46,27 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     try:
         temporary.replace(path)
     except OSError as exc:
-        temporary.unlink()
         raise output_error(exc, path) from exc
+    finally:  # Ctrl-C included
+        temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
-def make_folder(path: Path) -> None:
+def require_new_file(path: Path) -> None:
+    """Raise OutputError where ``write_new_file`` would: better said before the work than after."""
+    if os.path.lexists(path) or not path.parent.is_dir():
+        raise OutputError(
+            f"cannot write {path}",
+            expected="a path that is not taken, in a folder that exists",
+            found="a file" if os.path.lexists(path) else "no such folder",
+            remedy="Choose another path, or remove it first.",
+        )
+
+
+def make_folder(path: Path, *, mode: int = 0o777) -> None:
     """A folder that may be there already. Raises OutputError or StoreFullError where it cannot."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as exc:
         raise output_error(exc, path) from exc
 

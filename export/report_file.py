@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from edge.durable import write_new_file
-from edge.errors import OutputError
+from calibration.report import require_page
+from edge.durable import require_new_file, write_new_file
 
 
 def require_writable(paths: Sequence[Path]) -> None:
     """Refuse reports that could not be written, before the work.
 
-    Raises OutputError, and ImportError for a page without the packages that pages need.
+    Raises OutputError, and for a page MissingExtraError without the packages that pages need.
     """
-    if any(path.suffix == ".html" for path in paths):
-        import_module("jinja2")
-        import_module("matplotlib")
     for path in paths:
-        if os.path.lexists(path) or not path.parent.is_dir():
-            raise OutputError(
-                f"cannot write {path}",
-                expected="a path that is not taken, in a folder that exists",
-                found="a file" if os.path.lexists(path) else "no such folder",
-                remedy="Choose another path, or remove it first.",
-            )
+        if path.suffix == ".html":
+            require_page(path)
+        else:
+            require_new_file(path)
 
 
 def write_reports(

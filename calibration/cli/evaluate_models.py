@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calibration.cli.checks import require_packages
 from edge.cli.command import SubParsers, subcommand
 from edge.cli.console import Progress, print_json, table
 
@@ -79,12 +80,14 @@ def _add_output(sub: ArgumentParser) -> None:
 
 def _detection(arguments: Namespace) -> int:
     from calibration.boxes_file import read_boxes
-    from calibration.cli.evaluate_pages import detection_page, require_new, write_page
+    from calibration.cli.evaluate_pages import detection_page
     from calibration.detection import match
+    from calibration.report import require_page
+    from edge.durable import write_new_file
     from edge.media.image import read_image
     from edge.vision.detector import Detector
 
-    require_new(arguments.report)
+    require_page(arguments.report)
     with _opened(arguments.bundle, arguments.variant) as (bundle, runner, variant):
         detector = Detector(runner, bundle.manifest, floor=0.0)
         truth = read_boxes(arguments.truth, bundle.manifest.labels)
@@ -108,7 +111,7 @@ def _detection(arguments: Namespace) -> int:
     if arguments.report is not None:
         matches = match(found, boxes, iou=_IOUS[0])
         page = detection_page(head | counts, figures, matches, list(truth)[:8], found, score)
-        write_page(arguments.report, page)
+        write_new_file(arguments.report, page)
     if arguments.json:
         print_json(head | counts | {name: _interval(one) for name, one in figures.items()})
     else:
@@ -137,11 +140,14 @@ def _detection_figures(
 
 def _classification(arguments: Namespace) -> int:
     from calibration.classification import classify
-    from calibration.cli.evaluate_pages import classification_page, require_new, write_page
+    from calibration.cli.evaluate_pages import classification_page
     from calibration.labelled_pictures import answer
+    from calibration.report import require_page
     from edge.bundle import open_bundle
+    from edge.durable import write_new_file
 
-    require_new(arguments.report)
+    require_packages("sklearn")
+    require_page(arguments.report)
     finder = None
     if arguments.detector is not None:
         finder = open_bundle(arguments.detector, require_signed=False)
@@ -162,7 +168,7 @@ def _classification(arguments: Namespace) -> int:
         "without a face": answers.empty,
     }
     if arguments.report is not None:
-        write_page(arguments.report, classification_page(head, result))
+        write_new_file(arguments.report, classification_page(head, result))
     if arguments.json:
         print_json(head | _classified(result))
     else:

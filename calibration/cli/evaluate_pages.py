@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,6 @@ import numpy as np
 
 from calibration.plots import Curve, curves, matrix
 from calibration.report import Gallery, Plot, Section, Table, render_page
-from edge.durable import write_new_file
-from edge.errors import OutputError
 from edge.types import ByteImage
 
 if TYPE_CHECKING:
@@ -23,22 +20,6 @@ if TYPE_CHECKING:
 
 _BOX = (0, 158, 115)  # BGR
 _WIDEST = 360
-
-
-def require_new(path: Path | None) -> None:
-    """Refuse a report that could not be written, before the work. Raises OutputError."""
-    if path is not None and (os.path.lexists(path) or not path.parent.is_dir()):
-        raise OutputError(
-            f"cannot write {path}",
-            expected="a path that is not taken, in a folder that exists",
-            found="a file" if os.path.lexists(path) else "no such folder",
-            remedy="Choose another path, or remove it first.",
-        )
-
-
-def write_page(path: Path, page: bytes) -> None:
-    """Write a page. Raises OutputError or StoreFullError."""
-    write_new_file(path, page)
 
 
 def detection_page(

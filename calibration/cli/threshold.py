@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calibration.cli.checks import rate_below, require_packages, require_recogniser
 from edge.cli.command import SubParsers, subcommand
 from edge.cli.console import Progress, print_json, table
 from edge.errors import UsageError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from calibration.rates import Rate
     from calibration.threshold import Threshold
     from edge.assembly import LoadedModels
-    from edge.config import Site
 
 _EXAMPLE = "edgewarden calibrate threshold --config site.toml --fmr 1e-3 hall-*.mp4"
 _SHOWN_PAIRS = 5
@@ -66,7 +65,7 @@ def add_threshold(kinds: SubParsers) -> None:
     )
     sub.add_argument(
         "--fmr",
-        type=_rate,
+        type=rate_below(0.5),
         default=1e-3,
         metavar="RATE",
         help="the false match rate that must be kept (default: %(default)g); needs 3/RATE pairs of "
@@ -74,16 +73,6 @@ def add_threshold(kinds: SubParsers) -> None:
     )
     sub.add_argument("--dry-run", action="store_true", help="measure and print, write nothing")
     sub.add_argument("--json", action="store_true", help="print one JSON document")
-
-
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 0.5:
-        raise ArgumentTypeError(f"expected a rate between 0 and 0.5, such as 1e-3, found {text!r}")
-    return value
 
 
 def _threshold(arguments: Namespace) -> int:
@@ -138,22 +127,6 @@ def _require_one_kind(arguments: Namespace) -> None:
     twice = next((path for path in given if given.count(path) > 1), None)
     if twice is not None:
         raise UsageError(f"{twice} is given twice", expected="every video once")
-
-
-def require_packages(*names: str) -> None:
-    """Import what the work takes: better missed now than at its end. Raises ImportError."""
-    for name in names:
-        import_module(name)
-
-
-def require_recogniser(site: Site) -> None:
-    """Raise UsageError where the site names no recogniser."""
-    if site.models.recogniser is None:
-        raise UsageError(
-            "there is no recogniser to measure",
-            expected="models.recogniser in the site file",
-            found="none",
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,9 +212,6 @@ def _from_videos(loaded: LoadedModels, arguments: Namespace) -> _Result:
         f"own footage: {videos}, {evidence.tracks} tracks of {evidence.identities} people or more"
     )
     pairs = [asdict(pair) for pair in evidence.seen_pairs(threshold.value)[:_KEPT_PAIRS]]
-    data = (
-        f"own footage: {videos}, {evidence.tracks} tracks of {evidence.identities} people or more"
-    )
     return _Result(
         threshold=threshold,
         data=data,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.cli.threshold import require_packages, require_recogniser
+from calibration.cli.checks import rate_below, require_packages, require_recogniser
 from edge.cli.command import SubParsers, subcommand
 from edge.cli.console import Progress, print_json, table
 from edge.errors import UsageError
@@ -67,7 +67,7 @@ def _configure(sub: ArgumentParser, option: str, rates: list[float], meaning: st
     shown = " ".join(f"{rate:g}" for rate in rates)
     sub.add_argument(
         option,
-        type=_rate,
+        type=rate_below(1),
         nargs="+",
         default=rates,
         metavar="RATE",
@@ -77,19 +77,9 @@ def _configure(sub: ArgumentParser, option: str, rates: list[float], meaning: st
     sub.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise ArgumentTypeError(f"expected a rate between 0 and 1, such as 1e-3, found {text!r}")
-    return value
-
-
 def _verification(arguments: Namespace) -> int:
-    from calibration.cli.evaluate_pages import write_page
     from calibration.metrics import verification
+    from edge.durable import write_new_file
 
     faces, facts = _faces(arguments)
     try:
@@ -99,7 +89,7 @@ def _verification(arguments: Namespace) -> int:
     if arguments.report is not None:
         from calibration.cli.face_pages import verification_page
 
-        write_page(arguments.report, verification_page(facts, found))
+        write_new_file(arguments.report, verification_page(facts, found))
     if arguments.json:
         print_json(_plain(asdict(found) | {"skipped": len(faces.skipped)}))
     else:
@@ -108,8 +98,8 @@ def _verification(arguments: Namespace) -> int:
 
 
 def _open_set(arguments: Namespace) -> int:
-    from calibration.cli.evaluate_pages import write_page
     from calibration.open_set import open_set
+    from edge.durable import write_new_file
 
     faces, facts = _faces(arguments)
     try:
@@ -119,7 +109,7 @@ def _open_set(arguments: Namespace) -> int:
     if arguments.report is not None:
         from calibration.cli.face_pages import open_set_page
 
-        write_page(arguments.report, open_set_page(facts, found))
+        write_new_file(arguments.report, open_set_page(facts, found))
     if arguments.json:
         print_json(_plain(asdict(found) | {"skipped": len(faces.skipped)}))
     else:
@@ -129,15 +119,13 @@ def _open_set(arguments: Namespace) -> int:
 
 def _faces(arguments: Namespace) -> tuple[LabelledFaces, dict[str, object]]:
     """The faces to compare, and what a report says of where they are from."""
-    from calibration.cli.evaluate_pages import require_new
     from calibration.labelled import embed_labelled, list_labelled, warn_of_skipped
+    from calibration.report import require_page
     from edge.assembly import load_models
     from edge.config import load_site
 
     require_packages("scipy", "sklearn")
-    if arguments.report is not None:
-        require_packages("jinja2", "matplotlib")
-    require_new(arguments.report)
+    require_page(arguments.report)
     site = load_site(arguments.config)
     require_recogniser(site)
     files = list_labelled(arguments.labelled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from datetime import datetime, timezone
 from html.parser import HTMLParser
@@ -15,7 +16,8 @@ import numpy as np
 import pytest
 
 from calibration.plots import RED, Bar, Curve, Histogram, bars, curves, histograms, matrix
-from calibration.report import Block, Gallery, Plot, Section, Table, render_page
+from calibration.report import Block, Gallery, Plot, Section, Table, render_page, require_page
+from edge.errors import MissingExtraError, OutputError
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 # Nothing that a browser would fetch: no addresses but names of formats.
@@ -123,3 +125,21 @@ def test_a_browser_draws_it(tmp_path: Path) -> None:
     red = (seen[..., 2] > 240) & (seen[..., 1] < 20) & (seen[..., 0] < 20)
     assert red.sum() > 500
     assert ((seen == (0x00, 0x5E, 0xD5)).all(axis=2)).sum() > 100
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_a_page_is_refused_before_the_work_where_it_cannot_be_made(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.html"
+    require_page(None)
+    require_page(page)
+    with pytest.raises(OutputError, match="no such folder"):
+        require_page(tmp_path / "gone" / "page.html")
+    page.touch()
+    with pytest.raises(OutputError, match="not taken"):
+        require_page(page)
+    monkeypatch.setitem(sys.modules, missing, None)
+    require_page(None)
+    with pytest.raises(MissingExtraError, match=rf"{missing}.*edgewarden\[export\]"):
+        require_page(tmp_path / "other.html")

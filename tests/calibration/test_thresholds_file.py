@@ -26,17 +26,6 @@ def test_entries_are_added_and_replaced_by_bundle(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["thresholds.json"]
 
 
-def test_what_a_killed_process_left_is_no_hindrance(tmp_path: Path) -> None:
-    import os
-
-    path = thresholds_path(tmp_path)
-    left = tmp_path / f".thresholds.json.{os.getpid()}.part"
-    left.write_text("{")
-    record_threshold(path, "aa", ENTRY)
-    assert read_thresholds(path) == {"aa": ENTRY}
-    assert not left.exists()
-
-
 def test_a_state_folder_that_cannot_be_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     with pytest.raises((OutputError, UsageError), match=r"thresholds\.json"):
