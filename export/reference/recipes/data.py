@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +17,9 @@ from torch import Tensor
 
 from edge.cli.console import Progress
 from edge.types import ByteImage
+
+Rendered = TypeVar("Rendered")
+_WORTH_A_PROCESS, _CHUNK = 64, 8  # a process takes a second or two to start
 
 
 class Batches:
@@ -36,14 +44,24 @@ class Batches:
         return self._order[place * self._batch : (place + 1) * self._batch]
 
 
-def gather(pictures: Iterable[ByteImage], count: int, label: str) -> ByteImage:
-    """The pictures in one array ``[count, …]``, with progress."""
-    found: list[ByteImage] = []
-    with Progress(label, count) as progress:
-        for picture in pictures:
-            found.append(picture)
+def gather(render: Callable[[int], Rendered], count: int, label: str) -> list[Rendered]:
+    """``render(0)`` … ``render(count − 1)``, in order, by all processors where it is worth it.
+
+    render: a function of a module, or a partial of one, so that other processes can be sent it.
+    """
+    workers = min(len(os.sched_getaffinity(0)), count // _WORTH_A_PROCESS)
+    with Progress(label, count) as progress, ExitStack() as stack:
+        results: Iterator[Rendered] = map(render, range(count))
+        if workers > 1:
+            # Started afresh: PyTorch's threads do not survive a fork.
+            pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+            stack.callback(pool.shutdown, cancel_futures=True)
+            results = pool.map(render, range(count), chunksize=_CHUNK)
+        found = []
+        for result in results:
+            found.append(result)
             progress.step()
-    return np.stack(found)
+        return found
 
 
 def digest(*arrays: NDArray[np.generic]) -> str:
@@ -56,15 +74,15 @@ def digest(*arrays: NDArray[np.generic]) -> str:
 
 
 def to_tensor(pictures: ByteImage, device: str) -> Tensor:
-    """uint8 ``[N, H, W, 3]`` of 0..255 as float32 ``[N, 3, H, W]`` of −1..1."""
+    """uint8 ``[…, H, W, 3]`` BGR as float32 ``[…, 3, H, W]`` RGB of −1..1."""
     values = torch.from_numpy(np.ascontiguousarray(pictures)).to(device)
-    return values.permute(0, 3, 1, 2).float().div_(127.5).sub_(1).contiguous()
+    return values.flip(-1).movedim(-1, -3).float().div_(127.5).sub_(1).contiguous()
 
 
 def to_pictures(values: Tensor) -> ByteImage:
     """What to_tensor takes, from what it gives."""
     scaled = values.detach().clamp(-1, 1).add(1).mul(127.5).round().byte()
-    pictures: ByteImage = scaled.permute(0, 2, 3, 1).cpu().numpy()
+    pictures: ByteImage = scaled.movedim(-3, -1).flip(-1).contiguous().cpu().numpy()
     return pictures
 
 

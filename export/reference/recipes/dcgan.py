@@ -1,4 +1,4 @@
-"""DCGAN: portraits from noise (Radford, Metz and Chintala, ICLR 2016)."""
+"""DCGAN: faces from noise (Radford, Metz and Chintala, ICLR 2016)."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -12,20 +12,20 @@ from torch.optim import Adam
 
 from edge.types import ByteImage
 from export.reference.recipes import judges
-from export.reference.recipes.data import Batches, digest, gather, normal, to_pictures, to_tensor
-from export.reference.recipes.faces import HELD_OUT, portraits
+from export.reference.recipes.data import Batches, digest, normal, to_pictures, to_tensor
+from export.reference.recipes.faces import HELD_OUT, crops
 from export.reference.recipes.layers import begin_small, grow, shrink
 from export.reference.recipes.learner import Arrays, Learner
 from export.reference.recipes.losses import discriminator_loss, follow, frozen, generator_loss
 from export.reference.recipes.pictures import grid
-from export.reference.recipes.settings import FULL, DcganSettings
+from export.reference.recipes.settings import FULL, TOY, DcganSettings, RecipeSettings
 
 _SHOWN = 48
 _SAMPLES = 4
 
 
 class Generator(nn.Module):
-    """z ``[N, latent]`` of N(0, I) to pictures ``[N, 3, 64, 64]`` BGR of −1..1."""
+    """z ``[N, latent]`` of N(0, I) to pictures ``[N, 3, 64, 64]`` RGB of −1..1."""
 
     def __init__(self, latent: int, width: int) -> None:
         super().__init__()
@@ -67,11 +67,16 @@ class Discriminator(nn.Module):
         return self.score(self.features(picture)).flatten(1)
 
 
-def generator() -> nn.Module:
-    """The network that the full recipe's weights are of, for ``edgewarden export --factory``."""
-    settings = FULL["dcgan"]
+def network(settings: RecipeSettings = FULL["dcgan"]) -> nn.Module:
+    """What the weights are of, for ``edgewarden export --factory``; of the full recipe if none is
+    named."""
     assert isinstance(settings, DcganSettings)
     return Generator(settings.latent, settings.width)
+
+
+def toy() -> nn.Module:
+    """The same of the toy recipe."""
+    return network(TOY["dcgan"])
 
 
 class DcganLearner(Learner):
@@ -81,10 +86,10 @@ class DcganLearner(Learner):
 
     def __init__(self, settings: DcganSettings, device: str) -> None:
         self._settings, self._device = settings, device
-        count = settings.people + settings.held_out
-        seeds = [*range(settings.people), *range(HELD_OUT, HELD_OUT + settings.held_out)]
-        faces = gather(portraits(seeds), count, "portraits")
-        self._faces, self._held_out = faces[: settings.people], faces[settings.people :]
+        self._faces, self._held_out = (
+            crops(first, people, 1, seed=settings.seed, nuisance=settings.nuisance)
+            for first, people in ((0, settings.people), (HELD_OUT, settings.held_out))
+        )
         self.data = digest(self._faces)
         self._batches = Batches(len(self._faces), settings.batch, seed=settings.seed)
         self._make()
@@ -130,7 +135,7 @@ class DcganLearner(Learner):
         return np.concatenate(parts)
 
     def sheet(self) -> ByteImage:
-        """Generated portraits; below them, real ones of the training set."""
+        """Generated faces; below them, real ones of the training set."""
         shown = min(_SHOWN // 2, len(self._faces))
         return grid(np.concatenate([self.draw(_SHOWN), self._faces[:shown]]), columns=12)
 

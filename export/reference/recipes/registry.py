@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _PACKAGE = "export.reference.recipes"
 _LEARNERS = {
     "dcgan": "DcganLearner",
+    "infogan": "InfoganLearner",
+    "recogniser": "RecogniserLearner",
 }
 NAMES = tuple(_LEARNERS)
 

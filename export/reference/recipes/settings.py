@@ -38,10 +38,11 @@ class RecipeSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DcganSettings(RecipeSettings):
     """people: faces to learn from, one of each. latent: length of z. width: channels of the widest
-    picture. keep: how much of the averaged generator a step leaves."""
+    picture. keep: how much of the averaged generator a step leaves. nuisance: of the faces."""
 
     people: int
     held_out: int
+    nuisance: float = 0.4
     latent: int = 64
     width: int = 24
     keep: float = 0.998
@@ -78,18 +79,18 @@ FULL: dict[str, RecipeSettings] = {
     "dcgan": DcganSettings(steps=6000, batch=32, rate=2e-4, people=6000, held_out=1000),
     "infogan": InfoganSettings(steps=6000, batch=32, rate=2e-4, people=6000, held_out=1000),
     "recogniser": RecogniserSettings(
-        steps=6000, batch=96, rate=2e-3, people=1500, views=12, held_out=300, held_out_views=4
+        steps=6000, batch=96, rate=5e-2, people=1500, views=12, held_out=300, held_out_views=4
     ),
 }
 TOY: dict[str, RecipeSettings] = {
     "dcgan": DcganSettings(
-        steps=4, batch=4, rate=2e-4, people=12, held_out=8, latent=8, width=4, keep=0.5
+        steps=16, batch=4, rate=1e-2, people=12, held_out=8, latent=8, width=4, keep=0.5
     ),
     "infogan": InfoganSettings(
-        steps=4, batch=4, rate=2e-4, people=12, held_out=8, latent=8, width=4, keep=0.5
+        steps=16, batch=4, rate=1e-2, people=12, held_out=8, latent=8, width=4, keep=0.5
     ),
     "recogniser": RecogniserSettings(
-        steps=4, batch=8, rate=2e-3, people=4, views=4, held_out=3, held_out_views=2, size=16,
+        steps=4, batch=8, rate=5e-2, people=4, views=4, held_out=3, held_out_views=2, size=16,
         width=8,
     ),
 }  # fmt: skip
