@@ -73,7 +73,7 @@ class Forms:
         kept = f"{record['layers']} layers in INT8, {len(record['kept'])} kept in float"
         return [
             f"ranges by {record['method']}{compared}",
-            f"{kept}: {record['trials']} attempts before the verdict",
+            f"{kept}; attempts before the verdict: {record['trials']}",
         ]
 
 

@@ -23,6 +23,7 @@ from export.judgement import Judgement
 from export.measures import Samples
 from export.parity import golden_tolerance
 from export.speed import Latency, Speed, measure_speed
+from export.telling import other_outputs, telling_proof
 from export.verdict import Form, Verdict, verdict_on
 
 _ONE_THREAD = SessionSettings(threads=1)
@@ -43,10 +44,12 @@ class Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """Verdicts by name, the reference first, and how fast everything ran in one run."""
+    """Verdicts by name, the reference first, and how fast everything ran in one run. proof: with
+    the golden inputs that the verdicts' tolerances belong to."""
 
     verdicts: Mapping[str, Verdict]
     speed: Speed
+    proof: Proof
 
 
 def open_gate(base: Base, samples: Samples) -> Gate:
@@ -62,11 +65,19 @@ def judge_bytes(gate: Gate, data: bytes) -> Judgement:
         return gate.judge(runner)
 
 
-def judge_forms(base: Base, forms: Mapping[str, Form], gate: Gate | None, *, kind: str) -> Judged:
+def judge_forms(
+    base: Base,
+    forms: Mapping[str, Form],
+    gate: Gate | None,
+    *,
+    kind: str,
+    same_golden: bool = False,
+) -> Judged:
     """Judge and time forms, each under a name of its own.
 
     gate: None only where there is no form but the reference. kind: of the gate's samples, see
-    ``export.verdict.verdict_on``.
+    ``export.verdict.verdict_on``. same_golden: keep the golden inputs even where others would tell
+    the forms from broken ones better.
 
     Raises ModelError where a form does not load or run, and what the gate raises.
     """
@@ -76,26 +87,36 @@ def judge_forms(base: Base, forms: Mapping[str, Form], gate: Gate | None, *, kin
         for name, form in everything.items():
             runner = OnnxRuntimeRunner(form.data, name=name, settings=_ONE_THREAD)
             runners[name] = stack.enter_context(runner)
-        speed = _time(runners, working_feeds(base, runners[REFERENCE]))
-        verdicts = {REFERENCE: _reference(base, everything[REFERENCE], speed)}
+        reference = runners[REFERENCE]
+        speed = _time(runners, working_feeds(base, reference))
+        judgements: dict[str, Judgement] = {}
+        decisions: dict[str, Decision] = {}
         if forms and gate is not None:
-            reference = runners[REFERENCE]
             with Progress("judging", len(forms)) as progress, trial():
-                others = reference.infer(
-                    fresh_feeds(base.manifest, reference.signature, seed=_OTHER_SEED)
-                )
                 for name, form in forms.items():
-                    verdicts[name] = _verdict(
-                        base,
-                        form,
-                        runners[name],
-                        judgement=gate.judge(runners[name]),
-                        latency=speed.models[name],
-                        others=others,
-                        kind=kind,
+                    judgements[name] = gate.judge(runners[name])
+                    decisions[name] = verdict_on(
+                        form, judgements[name], speed.models[name], kind=kind
                     )
                     progress.step()
-    return Judged(verdicts=verdicts, speed=speed)
+        usable = [runners[name] for name, one in decisions.items() if one.state != "refused"]
+        with trial():
+            proof = base.proof
+            if usable and not same_golden:
+                proof = telling_proof(proof, base.manifest, reference, usable)
+            verdicts = {REFERENCE: _reference(proof, everything[REFERENCE], speed)}
+            others = other_outputs(base.manifest, reference) if decisions else {}
+            for name, decision in decisions.items():
+                verdicts[name] = _verdict(
+                    proof,
+                    forms[name],
+                    runners[name],
+                    decision=decision,
+                    judgement=judgements[name],
+                    latency=speed.models[name],
+                    others=others,
+                )
+    return Judged(verdicts=verdicts, speed=speed, proof=proof)
 
 
 def _time(runners: Mapping[str, Runner], feeds: dict[str, Tensor]) -> Speed:
@@ -124,11 +145,11 @@ def working_feeds(base: Base, runner: Runner) -> dict[str, Tensor]:
     return {spec.name: to_tensor([picture] * spec.batch.min, spec)}
 
 
-def _reference(base: Base, form: Form, speed: Speed) -> Verdict:
+def _reference(proof: Proof, form: Form, speed: Speed) -> Verdict:
     return Verdict(
         form=form,
         decision=Decision("accepted"),
-        tolerance=base.proof.tolerance,
+        tolerance=proof.tolerance,
         max_abs=0.0,
         judgement=None,
         latency=speed.models[REFERENCE],
@@ -136,24 +157,23 @@ def _reference(base: Base, form: Form, speed: Speed) -> Verdict:
 
 
 def _verdict(
-    base: Base,
+    proof: Proof,
     form: Form,
     runner: Runner,
     *,
+    decision: Decision,
     judgement: Judgement,
     latency: Latency,
     others: Mapping[str, Tensor],
-    kind: str,
 ) -> Verdict:
-    decision = verdict_on(form, judgement, latency, kind=kind)
-    outputs = runner.infer(base.proof.feeds)
-    max_abs = compare(base.proof.outputs, outputs)
+    outputs = runner.infer(proof.feeds)
+    max_abs = compare(proof.outputs, outputs)
     tolerance = max_abs
     try:
-        tolerance = golden_tolerance(outputs, base.proof.outputs, others)
+        tolerance = golden_tolerance(outputs, proof.outputs, others)
     except ModelError as exc:
         if decision.state != "refused":
-            decision = Decision("refused", exc.message)
+            decision = Decision("refused", f"{exc.message}: {exc.found}")
     return Verdict(
         form=form,
         decision=decision,

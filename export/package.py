@@ -148,7 +148,7 @@ def export_model(request: ExportRequest, out: Path) -> Export:
     training = UNVERIFIED if reference is None else VERIFIED
     forms, judged = _choose(base, request.recipe, samples)
     manifest, files = assemble(
-        base.proof,
+        judged.proof,
         request.about,
         variants_of(judged, parity.to_record()),
         calibration=forms.calibration,

@@ -101,12 +101,18 @@ def recalibrate(
         samples = open_samples(pictures, base.manifest, runner.signature)
     assert samples is not None  # what the recipe requires
     forms = make_forms(base, recipe, samples, open_gate(base, samples.search))
-    judged = judge_forms(base, forms.by_name, open_gate(base, samples.judge), kind=samples.kind)
-    variants = variants_of(judged, base.manifest.reference.parity)
-    made = {variant.id for variant in variants}
+    made = {REFERENCE, *forms.by_name}
     kept = [_passed_on(bundle, v) for v in base.manifest.variants if v.id not in made]
+    judged = judge_forms(
+        base,
+        forms.by_name,
+        open_gate(base, samples.judge),
+        kind=samples.kind,
+        same_golden=bool(kept),  # what is passed on has its tolerance on these
+    )
+    variants = variants_of(judged, base.manifest.reference.parity)
     manifest, files = assemble(
-        base.proof,
+        judged.proof,
         _about(bundle),
         [*variants, *kept],
         calibration=forms.calibration,
