@@ -97,7 +97,7 @@ class Sprite:
 
     image: uint8 ``[h, w, 3]``. alpha: uint8 ``[h, w]``. face: uint8, 255 where a face is seen that
     is turned to the camera. box: float32 ``[4]`` in frame pixels, not cut at the frame.
-    inside: share of the body within the frame. head: how the camera sees it.
+    area: pixels of the whole body, within the frame and outside. head: how the camera sees it.
     """
 
     image: ByteImage
@@ -105,7 +105,7 @@ class Sprite:
     face: ByteImage
     corner: tuple[int, int]
     box: FloatArray
-    inside: float
+    area: float
     head: HeadView
     landmarks: FloatArray | None
     face_box: FloatArray | None
@@ -176,11 +176,11 @@ def draw_body(
         canvas.head(head)
     image, alpha, face = canvas.finish()
     turned = abs(seen.pose.yaw) < 1.35 and head is not None and head.box[2] - head.box[0] >= 6
-    inside = _inside(limbs, seen, box, view.size)
+    area = _area(limbs, seen, box, view.size) or float(np.count_nonzero(alpha > 127))
     if head is None or not turned:
         nothing = np.zeros_like(face)
         return Sprite(
-            image, alpha, nothing, (int(low[0]), int(low[1])), box, inside, seen, None, None, 0
+            image, alpha, nothing, (int(low[0]), int(low[1])), box, area, seen, None, None, 0
         )
     return Sprite(
         image,
@@ -188,7 +188,7 @@ def draw_body(
         face,
         (int(low[0]), int(low[1])),
         box,
-        inside,
+        area,
         seen,
         (head.landmarks / fine + low).astype(np.float32),
         (head.box / fine + np.tile(low, 2)).astype(np.float32),
@@ -272,10 +272,10 @@ def _extent(limbs: list[_Limb], head: HeadView) -> FloatArray:
     return np.concatenate([low, high]).astype(np.float32)
 
 
-def _inside(limbs: list[_Limb], head: HeadView, box: FloatArray, size: tuple[int, int]) -> float:
-    """The share of a body within the frame, from a small drawing where it sticks out."""
+def _area(limbs: list[_Limb], head: HeadView, box: FloatArray, size: tuple[int, int]) -> float:
+    """Pixels of a body that sticks out of the frame, from a small drawing; else 0."""
     if (box[:2] >= 0).all() and (box[2:] <= size).all():
-        return 1.0
+        return 0.0
     shrink = 80 / max(float((box[2:] - box[:2]).max()), 80.0)
     width, height = (max(1, math.ceil(v)) for v in (box[2:] - box[:2]) * shrink)
     small = np.zeros((height, width), np.uint8)
@@ -285,9 +285,7 @@ def _inside(limbs: list[_Limb], head: HeadView, box: FloatArray, size: tuple[int
     centre = np.round((np.asarray(head.centre) - box[:2]) * shrink).astype(int)
     radius = max(1, round(0.38 * head.size * shrink))
     cv2.circle(small, (int(centre[0]), int(centre[1])), radius, 255, -1)
-    x1, y1 = (max(0, round(v)) for v in -box[:2] * shrink)
-    x2, y2 = (max(0, round(v)) for v in (np.asarray(size) - box[:2]) * shrink)
-    return float(int(np.count_nonzero(small[y1:y2, x1:x2])) / max(int(np.count_nonzero(small)), 1))
+    return int(np.count_nonzero(small)) / shrink**2
 
 
 class _Canvas:

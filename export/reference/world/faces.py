@@ -20,7 +20,7 @@ from export.reference.world.identity import Color, Person, person
 Worn = Literal["nothing", "sunglasses", "mask", "scarf", "hand"]
 
 WORN: tuple[Worn, ...] = ("nothing", "sunglasses", "mask", "scarf", "hand")
-_SHARES = (0.8, 0.06, 0.05, 0.03, 0.06)
+_SHARES = (0.88, 0.04, 0.03, 0.02, 0.03)
 _YAW, _PITCH, _ROLL = math.radians(50), math.radians(25), math.radians(20)
 # A few faces that people make; each person's are painted once and used again.
 _EXPRESSIONS = (

@@ -23,6 +23,8 @@ ROWS = 24
 
 _THIGH, _SHIN, _UPPER_ARM, _FOREARM = 0.45, 0.44, 0.29, 0.26
 _TORSO, _ANKLE = 0.5, 0.08
+_TRUNK, _LIMB = 0.1, 0.05  # above the ground of somebody who lies there
+_LIES = [*SHOULDERS, *HIPS, HEAD]
 STANDING = 0.95  # the pelvis above the ground
 
 
@@ -87,7 +89,9 @@ def figure(controls: Controls, *, at: Vector, heading: float, tall: float) -> Fi
     if controls.tilt:
         turn = _tilting(controls.tilt, controls.tilt_to)
         joints, directions = joints @ turn.T, directions @ turn.T
-        joints[:, 2] += max(0.0, _ANKLE - float(joints[:, 2].min()))
+        # The trunk lies on the ground; limbs that would be below it lie there too.
+        joints[:, 2] += max(0.0, _TRUNK - float(joints[_LIES, 2].min()))
+        joints[:, 2] = np.maximum(joints[:, 2], _LIMB)
     sine, cosine = math.sin(heading), math.cos(heading)
     # Rows: forward, left and up in the world.
     axes = np.asarray([[sine, 0, cosine], [-cosine, 0, sine], [0, 1, 0]])

@@ -19,7 +19,7 @@ from export.reference.world.truth import (
     FrameTruth,
 )
 
-_LEAST_SEEN = 0.3  # share of a person or a face that has to be seen to be asked for
+_LEAST_SEEN = 0.4  # share of a person or a face that has to be seen to be asked for
 _LEAST_FACE = 8.0  # pixels wide
 _CLIP_FPS = 8.0
 _NORMAL: tuple[Behaviour, ...] = ("walk", "walk", "walk", "run", "loiter")
@@ -79,7 +79,7 @@ def detector_samples(
             size=size,
             fps=1.3,
             seconds=each / 1.3,
-            people=int(random.integers(0, 7)),
+            people=int(random.integers(0, 6)),
             close=bool(random.random() < 0.34),
         )
         for image, truth in Scene(seed=int(random.integers(1 << 62)), settings=settings):

@@ -186,7 +186,7 @@ class Scene:
             return None
         (x, y), (height, width) = sprite.corner, sprite.alpha.shape
         own = owner[y : y + height, x : x + width] == someone.actor.track
-        drawn, seen = int(np.count_nonzero(sprite.alpha > 127)), int(np.count_nonzero(own))
+        seen = int(np.count_nonzero(own))
         if seen < _SEEN_AT_LEAST:
             return None
         flat, _ = self.backdrop.view.project(someone.figure.joints[:17])
@@ -195,7 +195,7 @@ class Scene:
             track=someone.actor.track,
             identity=someone.actor.who.seed,
             box=box,
-            visible=min(1.0, seen / max(drawn, 1) * sprite.inside),
+            visible=min(1.0, seen / max(sprite.area, 1.0)),
             skeleton=flat.astype(np.float32),
             seen=self._joints_seen(flat, owner, someone.actor.track),
             behaviour=someone.state.behaviour,

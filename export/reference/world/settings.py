@@ -55,6 +55,9 @@ class SceneSettings:
             len(self.behaviours) > 0 and set(self.behaviours) <= set(BEHAVIOURS)
         )
         _require(known, "behaviours", BEHAVIOURS, self.behaviours)
+        climbs = self.behaviours is not None and "climb" in self.behaviours
+        fenced = not climbs or (self.place in (None, "yard") and not self.close)
+        _require(fenced, "place to climb in", "yard", self.place)
         _require(0 <= self.nuisance <= 1, "nuisance", "0 to 1", self.nuisance)
         _require(self.anomaly in (None, *ANOMALIES), "anomaly", ANOMALIES, self.anomaly)
 
