@@ -192,9 +192,14 @@ class Deployment:
             threshold=loaded.point.threshold if loaded.point else None,
             models=loaded.references,
             synthetic=around.synthetic,
+            timezone=self.site.tz,
         )
         pipeline = Pipeline(
-            loaded.models, gallery=self._gallery, point=loaded.point, timed=around.timed()
+            loaded.models,
+            gallery=self._gallery,
+            point=loaded.point,
+            watched=[camera.id for camera in self.site.cameras if camera.behaviours],
+            timed=around.timed(),
         )
         return LiveLoop(
             list(self.stations.values()),
@@ -212,7 +217,9 @@ def _fault_of(station: Station) -> Fault:
 
 
 def _station(camera: Camera) -> Station:
-    view = CameraView(id=camera.id, rules_as=camera.id, zones=camera.zones)
+    view = CameraView(
+        id=camera.id, rules_as=camera.id, zones=camera.zones, behaviours=camera.behaviours
+    )
     station = Station(LiveCamera(camera, beat=lambda: station.beat()), view)
     return station
 

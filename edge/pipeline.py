@@ -8,7 +8,7 @@ events.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
@@ -48,8 +48,10 @@ class Models:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineSettings:
     """look_every: frames from one look of the detector to the next while everything is settled; 1
-    looks at all of them. person_every: looks from one look for people to the next. faceless:
-    sightings of a person without a face, one after another, before that is reported."""
+    looks at all of them. person_every: looks from one look for people to the next, but at watched
+    cameras, where every look is for people too. faceless:
+    sightings of a person without a face, one after another and ``person_every`` looks apart, before
+    that is reported."""
 
     look_every: int = 2
     recognition: RecognitionSettings = field(default_factory=RecognitionSettings)
@@ -86,7 +88,9 @@ class Scene:
 
     active: followed and confirmed. changed: track ids whose identity is new or different. ended:
     followed no more, identity final. detections: every face that the detector took for one, also
-    those that nothing follows; none in the scene that closes a camera.
+    those that nothing follows; none in the scene that closes a camera. people: all who are followed
+    by their bodies, with a face or without, as of the last look for people; None without
+    ``models.person``.
     """
 
     frame: Frame
@@ -94,6 +98,13 @@ class Scene:
     changed: frozenset[int]
     ended: tuple[Followed, ...]
     detections: Detections = field(default_factory=Detections.empty, compare=False)
+    people: tuple[Track, ...] | None = None
+
+    def everybody(self) -> list[Followed]:
+        """All who are followed, each track once."""
+        known = {followed.track.id for followed in self.active}
+        others = [track for track in self.people or () if track.id not in known]
+        return [*self.active, *(Followed(track, None) for track in others)]
 
 
 @dataclass(slots=True)
@@ -123,12 +134,14 @@ class _Camera:
     """What is remembered of one camera from frame to frame.
 
     ids: of its tracks, shared so that a face and a person never have one id. faces: by track id.
-    scene: of the last look. last: the newest frame, looked at or not.
+    scene: of the last look. last: the newest frame, looked at or not. person_every: looks from one
+    look for people to the next.
     """
 
     ids: Iterator[int]
     tracker: ByteTracker
     people: FacelessWatch | None
+    person_every: int
     faces: dict[int, _Face] = field(default_factory=dict)
     analysed: int = 0
     scene: Scene | None = None
@@ -148,8 +161,9 @@ class _Faces:
 class Pipeline:
     """Detects, follows and recognises the faces of any number of cameras.
 
-    gallery and point are None together with ``models.recogniser``. timed: what is entered around
-    the stages ``detect``, ``track`` and ``recognise``, for whoever measures them.
+    gallery and point are None together with ``models.recogniser``. watched: ids of the cameras at
+    which it matters how everybody moves. timed: what is entered around the stages ``detect``,
+    ``track`` and ``recognise``, for whoever measures them.
     """
 
     def __init__(
@@ -159,6 +173,7 @@ class Pipeline:
         gallery: Gallery | None = None,
         point: OperatingPoint | None = None,
         settings: PipelineSettings | None = None,
+        watched: Collection[str] = (),
         timed: Timed = _untimed,
     ) -> None:
         self._models = models
@@ -166,6 +181,7 @@ class Pipeline:
         self._gallery = gallery
         self._point = point
         self._settings = settings or PipelineSettings()
+        self._watched = frozenset(watched)
         self._cameras: dict[str, _Camera] = {}
         self._warned = False
 
@@ -194,12 +210,14 @@ class Pipeline:
         if camera.last is None or camera.last.size == frame.size:
             return None
         closed = self.end(camera.last)
-        self._cameras[frame.camera] = self._new_camera(camera.ids)
+        self._cameras[frame.camera] = self._new_camera(frame.camera, camera.ids)
         return closed
 
     def _is_due(self, frame: Frame) -> bool:
         camera, rest = self._camera(frame.camera), self._settings.look_every - 1
         if camera.scene is None or not camera.tracker.is_settled(rest):
+            return True
+        if frame.camera in self._watched and camera.people and not camera.people.is_settled(rest):
             return True
         return not 0 < frame.index - camera.scene.frame.index <= rest
 
@@ -209,7 +227,7 @@ class Pipeline:
         for followed in camera.scene.active:
             if followed.track.id in camera.faces:
                 camera.faces[followed.track.id].held += 1
-        return Scene(frame, camera.scene.active, frozenset(), ())
+        return Scene(frame, camera.scene.active, frozenset(), (), people=camera.scene.people)
 
     def _look(self, frames: Sequence[Frame]) -> list[Scene]:
         if not frames:
@@ -243,21 +261,25 @@ class Pipeline:
             last = camera.last
         ended = self._conclude(_retire(camera.faces, camera.tracker.flush()))
         left = camera.people.flush() if camera.people else []
-        return Scene(last, (), frozenset(), (*ended, *_faceless(left)))
+        return Scene(
+            last, (), frozenset(), (*ended, *_faceless(left)), people=() if camera.people else None
+        )
 
     def _camera(self, name: str) -> _Camera:
         known = self._cameras.get(name)
         if known is None:
-            known = self._cameras[name] = self._new_camera(count(1))
+            known = self._cameras[name] = self._new_camera(name, count(1))
         return known
 
-    def _new_camera(self, ids: Iterator[int]) -> _Camera:
+    def _new_camera(self, name: str, ids: Iterator[int]) -> _Camera:
         def tracker(detector: Detector) -> ByteTracker:
             return ByteTracker(settings=TrackSettings(high_score=detector.score), ids=ids)
 
-        person = self._models.person
-        people = FacelessWatch(tracker(person), self._settings.faceless) if person else None
-        return _Camera(ids, tracker(self._models.detector), people)
+        settings, person = self._settings, self._models.person
+        every = 1 if name in self._watched else settings.person_every
+        sightings = settings.faceless * settings.person_every // every
+        people = FacelessWatch(tracker(person), sightings) if person else None
+        return _Camera(ids, tracker(self._models.detector), people, every)
 
     def _follow(self, camera: _Camera, frame: Frame, detections: Detections) -> _Faces:
         tracks, gone = camera.tracker.update(detections, frame.index)
@@ -343,11 +365,12 @@ class Pipeline:
             frozenset(changed | {track.id for track in people.started}),
             (*self._conclude(faces.ended), *_faceless(people.ended)),
             faces.detections,
+            None if camera.people is None else tuple(camera.people.everybody),
         )
 
     def _watch_people(self, camera: _Camera, frame: Frame, faces: Sequence[_Face]) -> Faceless:
         """Look for people who show no face, where a look is due."""
-        due = camera.analysed % self._settings.person_every == 0
+        due = camera.analysed % camera.person_every == 0
         camera.analysed += 1
         if camera.people is None or self._models.person is None or not due:
             return Faceless([], [])

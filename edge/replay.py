@@ -89,8 +89,14 @@ class Replay:
             id=camera_id,
             rules_as=self.camera.id if self.camera else camera_id,
             zones=self.camera.zones if self.camera else {},
+            behaviours=self.camera.behaviours if self.camera else (),
         )
-        pipeline = Pipeline(self.loaded.models, gallery=self.gallery, point=self.loaded.point)
+        pipeline = Pipeline(
+            self.loaded.models,
+            gallery=self.gallery,
+            point=self.loaded.point,
+            watched=[camera_id] if view.behaviours else [],
+        )
         reporter = self._reporter()
         frames = analysed = events = 0
         last: Frame | None = None
@@ -130,6 +136,7 @@ class Replay:
             rules=RuleEngine(self.site.rules, timezone=self.site.tz),
             threshold=self.loaded.point.threshold if self.loaded.point else None,
             models=self.loaded.references,
+            timezone=self.site.tz,
         )
 
 

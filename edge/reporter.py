@@ -7,44 +7,35 @@ transaction, before anything else happens to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Literal
 
+from edge.behaviour_reporter import BehaviourReporter
+from edge.camera_view import CameraView
 from edge.errors import EdgewardenError
 from edge.events.build import Place, SystemName, alert_event, face_event, system_event
 from edge.events.names import source_of
 from edge.events.payloads import ModelReference, Scalar
 from edge.pipeline import Followed, Scene
-from edge.polygon import Polygon
 from edge.rules.engine import RuleEngine, Sighting
 from edge.rules.zones import zones_of
 from edge.store.base import Outbox
 from edge.types import Event, EventDraft, Identity, Outcome, Phase
 
 # The roles that have a part in a face event, and in one about a person who shows no face.
+__all__ = ["CameraView", "Reporter"]
+
 _FACE_ROLES = ("detector", "landmarks", "recogniser")
 _PERSON_ROLES = ("detector", "person")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CameraView:
-    """One camera as the reporter needs it.
-
-    rules_as: the id under which the site file's rules know it; a replayed file stands in for a
-    configured camera. zones: by id, in fractions of the frame.
-    """
-
-    id: str
-    rules_as: str
-    zones: Mapping[str, Polygon]
 
 
 class Reporter:
     """Writes what the pipeline sees to the outbox.
 
     threshold: the recogniser's, stated in every face event; None without one. models: by role.
+    timezone: of the behaviours' schedules; None is the system's.
     """
 
     def __init__(
@@ -57,6 +48,7 @@ class Reporter:
         threshold: float | None,
         models: Mapping[str, ModelReference],
         synthetic: bool = False,
+        timezone: tzinfo | None = None,
     ) -> None:
         self._site = site
         self._node = node
@@ -67,6 +59,14 @@ class Reporter:
         self._person_models = {role: models[role] for role in _PERSON_ROLES if role in models}
         self._synthetic = synthetic
         self._told: dict[tuple[str, int], Event] = {}
+        self._behaviours = BehaviourReporter(
+            site=site,
+            node=node,
+            timezone=timezone,
+            person_models={role: models[role] for role in ("person",) if role in models},
+            face_models=self._face_models,
+            synthetic=synthetic,
+        )
 
     def report(self, scene: Scene, camera: CameraView) -> list[Event]:
         """Commit the events of one scene and the alerts they raise, all or none, in order.
@@ -76,34 +76,25 @@ class Reporter:
         """
         drafts = self._drafts(scene, camera)
 
-        def alerts(events: Sequence[Event]) -> list[EventDraft]:
-            return self._alerts(scene, camera, drafts, events)
-
         with self._all_or_nothing():
-            if drafts:
-                return self._outbox.append([draft for _, draft in drafts], follow=alerts)
+            observed = self._behaviours.observe(scene, camera)
+
+            def alerts(events: Sequence[Event]) -> list[EventDraft]:
+                faces, behaviours = events[: len(drafts)], events[len(drafts) :]
+                return [
+                    *self._alerts(self._sightings(scene, camera, drafts, faces)),
+                    *self._alerts(self._behaviours.show(observed, behaviours, camera, self._rules)),
+                ]
+
+            told = [*(draft for _, draft in drafts), *observed.drafts]
+            if told:
+                return self._outbox.append(told, follow=alerts)
             return self._outbox.append(alerts(()))
 
-    def _alerts(
-        self,
-        scene: Scene,
-        camera: CameraView,
-        drafts: Sequence[tuple[Followed, EventDraft]],
-        events: Sequence[Event],
-    ) -> list[EventDraft]:
+    def _alerts(self, shown: Iterable[tuple[Place, Sighting, Event]]) -> list[EventDraft]:
         return [
-            alert_event(
-                trigger,
-                rule=raised.rule,
-                severity=raised.severity,
-                place=Place(
-                    time=sighting.time,
-                    frame_index=scene.frame.index,
-                    box=followed.track.box,
-                    zones=sighting.zones,
-                ),
-            )
-            for followed, sighting, trigger in self._sightings(scene, camera, drafts, events)
+            alert_event(trigger, rule=raised.rule, severity=raised.severity, place=place)
+            for place, sighting, trigger in shown
             for raised in self._rules.observe(sighting)
         ]
 
@@ -116,8 +107,10 @@ class Reporter:
         except EdgewardenError:
             self._told = told
             self._rules.undo()
+            self._behaviours.undo()
             raise
         self._rules.keep()
+        self._behaviours.keep()
 
     def system(
         self,
@@ -205,7 +198,7 @@ class Reporter:
         camera: CameraView,
         drafts: Sequence[tuple[Followed, EventDraft]],
         events: Sequence[Event],
-    ) -> list[tuple[Followed, Sighting, Event]]:
+    ) -> list[tuple[Place, Sighting, Event]]:
         """What the rules are shown: every new event, then everyone else who is in the frame."""
         found = []
         spoken = set()
@@ -216,20 +209,23 @@ class Reporter:
                 self._told.pop(key, None)
             else:
                 self._told[key] = event
-            found.append((followed, _sighting(followed, event, scene, camera), event))
+            found.append(_shown(followed, event, scene, camera))
         for followed in scene.active:
             key = (camera.id, followed.track.id)
             told = self._told.get(key)
             if told is not None and key not in spoken:
-                found.append((followed, _sighting(followed, told, scene, camera), told))
+                found.append(_shown(followed, told, scene, camera))
         return found
 
 
-def _sighting(followed: Followed, event: Event, scene: Scene, camera: CameraView) -> Sighting:
+def _shown(
+    followed: Followed, event: Event, scene: Scene, camera: CameraView
+) -> tuple[Place, Sighting, Event]:
     _, family, name, _ = event.type.split(".")
     identity = followed.identity
     assert identity is not None
-    return Sighting(
+    zones = _zones(followed, identity, scene, camera)
+    sighting = Sighting(
         camera=camera.rules_as,
         event=f"{family}.{name}",
         trigger=event.id,
@@ -237,8 +233,15 @@ def _sighting(followed: Followed, event: Event, scene: Scene, camera: CameraView
         time=scene.frame.time,
         person=identity.person,
         track_id=followed.track.id,
-        zones=_zones(followed, identity, scene, camera),
+        zones=zones,
     )
+    place = Place(
+        time=scene.frame.time,
+        frame_index=scene.frame.index,
+        box=followed.track.box,
+        zones=zones,
+    )
+    return place, sighting, event
 
 
 def _zones(

@@ -100,8 +100,9 @@ class SnapshotTaker:
     Every alert has its own; a track has one for each type of event, however often that is stated.
     The subject of an event is shown even where nobody knows who it is: it is what the event is
     about. All other faces that the detector suspects are blurred, followed or not. A person without
-    a face has none to show, so whatever looks like one there is blurred too. A face that the
-    detector does not find at all cannot be.
+    a face has none to show, so whatever looks like one there is blurred too. Of somebody who is
+    followed by their body the face is shown where it is the only one in that body's box and in no
+    other's. A face that the detector does not find at all cannot be blurred.
 
     store: open. per_second: of one camera, no more pictures are made in one second of event time;
     alerts come first, and share theirs with the event that raised them.
@@ -166,7 +167,7 @@ class SnapshotTaker:
                     camera.views[followed.track.id] = view
 
     def _view_for(self, track_id: int, scene: Scene, camera: _Camera) -> _View | None:
-        for followed in scene.active:
+        for followed in scene.everybody():
             if followed.track.id == track_id and _is_seen(followed, scene):
                 return self._view(followed, scene)
         return camera.views.get(track_id)
@@ -207,7 +208,7 @@ class SnapshotTaker:
 
     def _forget(self, scene: Scene, camera: _Camera) -> None:
         """Let go of all who are not followed any more."""
-        present = {followed.track.id for followed in scene.active}
+        present = {followed.track.id for followed in scene.everybody()}
         camera.views = {id: view for id, view in camera.views.items() if id in present}
         camera.told = {id: types for id, types in camera.told.items() if id in present}
 
@@ -228,6 +229,7 @@ def _others(subject: Followed, scene: Scene) -> FloatArray:
     taken for a second look at that face.
     """
     faces = [followed for followed in scene.active if followed.subject is not None]
+    subject = _face_of(subject, faces, scene)
     seen = {face.track.detection: face.track.id for face in faces if _is_seen(face, scene)}
     own = None if subject.subject is None else subject.track.box
     boxes = [face.track.box for face in faces if not _is_seen(face, scene)]
@@ -237,6 +239,16 @@ def _others(subject: Followed, scene: Scene) -> FloatArray:
     rows = [row for row, track_id in seen.items() if track_id != subject.track.id]
     boxes += [scene.detections.boxes[row] for row in rows]
     return np.asarray(boxes, np.float32).reshape(-1, 4)
+
+
+def _face_of(subject: Followed, faces: Sequence[Followed], scene: Scene) -> Followed:
+    """The face of a followed person; the person where it is not certain which one is theirs."""
+    inside = [face for face in faces if _is_centred_in(subject.track.box, face.track.box)]
+    if subject.subject is not None or len(inside) != 1:
+        return subject
+    (face,) = inside
+    holders = [track for track in scene.people or () if _is_centred_in(track.box, face.track.box)]
+    return face if len(holders) == 1 else subject
 
 
 def _is_centred_in(outer: FloatArray, box: FloatArray) -> bool:

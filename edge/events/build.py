@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edge.config import LineCrossing, Loitering
 from edge.events.names import track_subject, type_of
 from edge.events.payloads import (
     AlertFacts,
+    BehaviourFacts,
     FaceFacts,
     Facts,
     ModelReference,
@@ -20,6 +22,7 @@ from edge.events.payloads import (
     SystemFacts,
     Trigger,
 )
+from edge.rules.behaviours import Conduct
 from edge.types import Event, EventDraft, FloatArray, Identity, Outcome, Phase, Severity
 
 SystemName = Literal[
@@ -93,6 +96,54 @@ def face_event(
         source=source,
         type=type_of("face", identity.outcome.value),
         subject=track_subject(track_id),
+        time=time,
+    )
+
+
+def behaviour_event(
+    conduct: Conduct,
+    *,
+    source: str,
+    time: float,
+    frame_index: int,
+    frame_size: tuple[int, int],
+    zones: Sequence[str],
+    models: Mapping[str, ModelReference],
+    synthetic: bool = False,
+) -> EventDraft:
+    """What somebody does. time: capture time of the frame. models: by their role."""
+    behaviour, track = conduct.behaviour, conduct.mover.track
+    x1, y1, x2, y2 = (float(value) for value in track.box)
+    line = None
+    if isinstance(behaviour, LineCrossing):
+        first, second = behaviour.line
+        line = (first, second)
+    facts = BehaviourFacts(
+        phase=conduct.phase,
+        synthetic=synthetic,
+        behaviour=behaviour.id,
+        track_id=track.id,
+        followed=conduct.mover.kind,
+        frame_index=frame_index,
+        frame_size=frame_size,
+        box=(x1, y1, x2, y2),
+        point=(conduct.point[0] * frame_size[0], conduct.point[1] * frame_size[1]),
+        zones=tuple(zones),
+        zone=None if isinstance(behaviour, LineCrossing) else behaviour.zone,
+        line=line,
+        direction=conduct.direction,
+        seconds=conduct.seconds,
+        limit_s=behaviour.seconds if isinstance(behaviour, Loitering) else None,
+        person=conduct.mover.person,
+        confidence=track.score,
+        reason=conduct.reason,
+        models=dict(models),
+    )
+    return _draft(
+        facts,
+        source=source,
+        type=type_of("behaviour", behaviour.kind),
+        subject=track_subject(track.id),
         time=time,
     )
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge.events.names import type_of
-from edge.events.payloads import AlertPayload, FacePayload, Numbered, SystemPayload
+from edge.events.payloads import (
+    AlertPayload,
+    BehaviourPayload,
+    FacePayload,
+    Numbered,
+    SystemPayload,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,26 @@ EVENTS: tuple[EventKind, ...] = (
     ),
     EventKind(
         "face", "person_without_face", FacePayload, "A followed person does not show their face."
+    ),
+    EventKind(
+        "behaviour",
+        "intrusion",
+        BehaviourPayload,
+        "Somebody is in a zone where nobody may be: ``started`` when they enter, ``ended`` when "
+        "they leave or are followed no more.",
+    ),
+    EventKind(
+        "behaviour",
+        "line_crossing",
+        BehaviourPayload,
+        "Somebody crossed a line, in the ``direction`` stated; always ``once``.",
+    ),
+    EventKind(
+        "behaviour",
+        "loitering",
+        BehaviourPayload,
+        "Somebody stays in a zone: ``started`` after ``limit_s`` seconds, ``ended`` when they "
+        "leave or are followed no more.",
     ),
     EventKind("system", "camera_lost", SystemPayload, "A camera's stream is gone."),
     EventKind("system", "camera_recovered", SystemPayload, "A camera's stream is back."),

@@ -77,6 +77,19 @@ Box = Annotated[
 FrameSize = Annotated[
     tuple[Count, Count], Field(description="Width and height of the frame, pixels.")
 ]
+Position = Annotated[
+    tuple[Coordinate, Coordinate],
+    Field(
+        description="x, y in pixels of the frame: what decides where it is; the centre of a "
+        "face, the bottom centre of a person."
+    ),
+]
+Fraction = Annotated[float, Field(ge=0, le=1), _rounded(4)]
+LineEnds = Annotated[
+    tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction]],
+    Field(description="First and second point of the line, in fractions of the frame."),
+]
+Seconds = Annotated[float, Field(ge=0), _rounded(3)]
 
 
 class Numbered(Frozen):
@@ -127,6 +140,42 @@ class FaceFacts(Facts):
     """Largest shorter side of its face box so far, pixels; 0 where no face was seen."""
 
 
+class BehaviourFacts(Facts):
+    """What somebody does that the site file says to look for, and what that was judged by."""
+
+    behaviour: Id
+    """Id of the behaviour in the site file."""
+    track_id: Index
+    """Number of the track within its camera."""
+    followed: Literal["face", "person"]
+    """What of somebody is followed: all of them, or, without models.person, their face."""
+    frame_index: Index
+    """Index of the frame, from 0, in which this was seen; where the track has ended, its last."""
+    frame_size: FrameSize
+    box: Box
+    point: Position
+    zones: tuple[Id, ...]
+    """The camera's zones in which the point is."""
+    zone: Id | None
+    """The zone that this is about; null for a line."""
+    line: LineEnds | None
+    direction: Literal["left_to_right", "right_to_left"] | None
+    """Which way the line was crossed, for who looks from its first point to its second; null for a
+    zone."""
+    seconds: Seconds | None
+    """For how long it has been seen in the zone so far; null for a line."""
+    limit_s: Seconds | None
+    """From how many seconds on staying is loitering; null for all else."""
+    person: Id | None
+    """Who it is, where their face is followed and recognised."""
+    confidence: Share
+    """The detector's score when it was last seen, 0 to 1; where the point is follows from the box
+    alone."""
+    reason: str
+    """Why this is told now, after "it"."""
+    models: ModelReferences
+
+
 class AlertFacts(Facts):
     """A rule matched an event. What the event does not state is null or empty."""
 
@@ -163,6 +212,10 @@ class SystemFacts(Facts):
 
 class FacePayload(FaceFacts, Numbered):
     """Data of a face event."""
+
+
+class BehaviourPayload(BehaviourFacts, Numbered):
+    """Data of an event about what somebody does."""
 
 
 class AlertPayload(AlertFacts, Numbered):

@@ -30,8 +30,10 @@ from edge.types import Phase, Severity
 _WHOLE_FRAME = ""
 _SWEEP_FROM = 1024
 
-# A person's id, or the camera and id of a track without a name.
-Subject = str | tuple[str, int | None]
+# A person's id, or the camera and id of a track without a name; and the behaviour, if it is one.
+Subject = tuple[str | tuple[str, int | None], str | None]
+# Camera, track and behaviour.
+Story = tuple[str, int, str | None]
 # Rule, camera and zone.
 Place = tuple[str, str, str]
 
@@ -43,7 +45,9 @@ class Sighting:
     camera: the id under which the site file knows it. event: family and name of the subject's
     latest event, such as ``face.unknown``. trigger: that event's id; the engine only compares it.
     phase: that event's. track_id: None for events without a track. zones: where it stands in this
-    frame. time: of this frame, seconds since the epoch.
+    frame; of a behaviour in a zone, that zone. time: of this frame, seconds since the epoch.
+    behaviour: id of the behaviour that the event is about; None of any other event. What a track
+    does and who it is are told apart, and so are two things that it does.
     """
 
     camera: str
@@ -54,6 +58,12 @@ class Sighting:
     person: str | None = None
     track_id: int | None = None
     zones: tuple[str, ...] = ()
+    behaviour: str | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """Whose cooldowns count."""
+        return self.person or (self.camera, self.track_id), self.behaviour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +98,7 @@ class RuleEngine:
         self._cooldowns = {rule.id: rule.cooldown_s for rule in self._rules}
         self._timezone = timezone
         self._index: dict[tuple[str, str], tuple[Rule, ...]] = {}
-        self._stays: dict[tuple[str, int], _Stay] = {}
+        self._stays: dict[Story, _Stay] = {}
         self._last: dict[Subject, dict[Place, float]] = {}
         self._log = UndoLog()
         self._now = 0.0
@@ -104,8 +114,8 @@ class RuleEngine:
             return []
         self._now = sighting.time
         rules = self._rules_for(sighting.camera, sighting.event)
-        track = None if sighting.track_id is None else (sighting.camera, sighting.track_id)
-        before = None if track is None else self._stays.get(track)
+        story = _story(sighting)
+        before = None if story is None else self._stays.get(story)
         known = before if before is not None and before.trigger == sighting.trigger else None
         if sighting.phase is Phase.ENDED and _restates(before, sighting):
             rules = ()
@@ -125,9 +135,14 @@ class RuleEngine:
                         sighting=sighting,
                     )
                 )
-        if track is not None:
-            self._remember(track, sighting, frozenset(matched))
+        if story is not None:
+            self._remember(story, sighting, frozenset(matched))
         return raised
+
+    def forget(self, camera: str, track_id: int, behaviours: Iterable[str]) -> None:
+        """The track is followed no more: another may have its id, and is not silenced by it."""
+        for behaviour in behaviours:
+            self._log.put(self._last, ((camera, track_id), behaviour), None)
 
     def keep(self) -> None:
         """What was observed counts: the alerts are committed."""
@@ -166,26 +181,26 @@ class RuleEngine:
         self, rule: Rule, sighting: Sighting, places: Iterable[Place]
     ) -> tuple[str, ...]:
         """The zones of those places where no cooldown runs; from now on one does."""
-        subject: Subject = sighting.person or (sighting.camera, sighting.track_id)
-        last = self._last.get(subject, {})
+        last = self._last.get(sighting.subject, {})
         loud = [
             place
             for place in places
             if place not in last or not 0 <= sighting.time - last[place] < rule.cooldown_s
         ]
         if loud and rule.cooldown_s > 0:
-            self._log.put(self._last, subject, {**last, **dict.fromkeys(loud, sighting.time)})
+            since = {**last, **dict.fromkeys(loud, sighting.time)}
+            self._log.put(self._last, sighting.subject, since)
         return tuple(zone for _, _, zone in loud)
 
-    def _remember(
-        self, track: tuple[str, int], sighting: Sighting, matched: frozenset[Place]
-    ) -> None:
+    def _remember(self, story: Story, sighting: Sighting, matched: frozenset[Place]) -> None:
         if sighting.phase is Phase.ENDED:
-            self._log.put(self._stays, track, None)
-            self._log.put(self._last, track, None)
+            camera, track_id, behaviour = story
+            self._log.put(self._stays, story, None)
+            if behaviour is None:  # who walks out and in again is the same track as before
+                self._log.put(self._last, ((camera, track_id), None), None)
             return
         stay = _Stay(sighting.event, sighting.person, sighting.trigger, matched)
-        self._log.put(self._stays, track, stay)
+        self._log.put(self._stays, story, stay)
 
     def _sweep(self, now: float) -> None:
         """Forget the subjects whose every cooldown has run out."""
@@ -193,6 +208,15 @@ class RuleEngine:
             if all(now - time >= self._cooldowns[rule] for (rule, _, _), time in last.items()):
                 del self._last[subject]
         self._sweep_at = max(_SWEEP_FROM, 2 * len(self._last))
+
+
+def _story(sighting: Sighting) -> Story | None:
+    """What later sightings may go on about; None of what is over at once."""
+    if sighting.track_id is None:
+        return None
+    if sighting.behaviour is not None and sighting.phase is Phase.ONCE:
+        return None
+    return sighting.camera, sighting.track_id, sighting.behaviour
 
 
 def _restates(before: _Stay | None, sighting: Sighting) -> bool:

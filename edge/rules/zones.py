@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from edge.polygon import Polygon, contains
+from edge.polygon import Point, Polygon, contains
 from edge.types import FloatArray
+
+Kind = Literal["face", "person"]
 
 
 def zones_of(
@@ -14,7 +16,7 @@ def zones_of(
     frame_size: tuple[int, int],
     zones: Mapping[str, Polygon],
     *,
-    kind: Literal["face", "person"],
+    kind: Kind,
 ) -> tuple[str, ...]:
     """Ids of the zones that hold the box's point, in the order of ``zones``.
 
@@ -25,8 +27,14 @@ def zones_of(
     """
     if not zones:
         return ()
+    x, y = point_of(box, frame_size, kind=kind)
+    return tuple(name for name, polygon in zones.items() if contains(polygon, x, y))
+
+
+def point_of(box: FloatArray, frame_size: tuple[int, int], *, kind: Kind) -> Point:
+    """The point that decides where somebody stands, in fractions of the frame; see ``zones_of``."""
     x1, y1, x2, y2 = box.tolist()
     width, height = frame_size
     x = min(max((x1 + x2) / 2 / width, 0.0), 1.0)
     y = min(max(((y1 + y2) / 2 if kind == "face" else y2) / height, 0.0), 1.0)
-    return tuple(name for name, polygon in zones.items() if contains(polygon, x, y))
+    return x, y

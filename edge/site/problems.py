@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ValidationError
 
-from edge.site.sections import Section, Site
+from edge.site.sections import BEHAVIOURS, Section, Site
 from edge.site.source import mask_credentials
 from edge.site.values import did_you_mean
 
@@ -24,6 +24,7 @@ _EXPECTED = {
     "dict_type": "a table",
     "mapping_type": "a table",
     "model_type": "a table",
+    "model_attributes_type": "a table",
     "int_type": "a whole number",
     "greater_than_equal": "a whole number from {ge}",
     "less_than_equal": "a whole number up to {le}",
@@ -71,6 +72,13 @@ def field_problems(error: ValidationError) -> list[Problem]:
             found = context["found"] or found
             if place[-1] == "[key]":
                 place = place[:-1]
+        elif kind == "union_tag_invalid":
+            place, tag = (*place, "kind"), str(context["tag"])
+            expected, found = "the kind of a behaviour", describe(tag)
+            remedy = did_you_mean(tag, tuple(BEHAVIOURS))
+        elif kind == "union_tag_not_found":
+            place, expected, found = (*place, "kind"), _EXPECTED["missing"], "nothing"
+            remedy = did_you_mean("", tuple(BEHAVIOURS))
         elif kind == "extra_forbidden":
             known = known_keys(place[:-1])
             expected, found = "a known key", f"the key {str(place[-1])!r}"
@@ -81,23 +89,30 @@ def field_problems(error: ValidationError) -> list[Problem]:
                 found = "nothing"
             if place in (("cameras",), ("rules",)):
                 remedy = f"Begin each one with [[{place[0]}]]."
-        problems.append(Problem(place, expected, found, remedy))
+        problems.append(Problem(_as_written(place), expected, found, remedy))
     return problems
 
 
+def _as_written(place: Place) -> Place:
+    """A place without the kind of behaviour, which pydantic puts after a behaviour's number."""
+    return place[:4] + place[5:] if place[2:3] == ("behaviours",) and len(place) > 5 else place
+
+
 def reference_problems(data: Mapping[str, object]) -> list[Problem]:
-    """Ids given twice, rules that name a camera or zone which is not there, snapshots for nobody.
+    """Ids given twice, rules that name a camera or zone which is not there, behaviours in a zone
+    that their camera does not have, snapshots for nobody.
 
     Works on the plain tables and skips what has the wrong type, so that these problems are told
     together with all others.
     """
     cameras, rules = _tables(data, "cameras"), _tables(data, "rules")
-    problems = [*_repeated("cameras", cameras), *_repeated("rules", rules)]
+    problems = [*_repeated(("cameras",), cameras), *_repeated(("rules",), rules)]
     zones: dict[str, tuple[str, ...]] = {}
-    for camera in cameras.values():
+    for index, camera in cameras.items():
         camera_zones = camera.get("zones")
         named = tuple(camera_zones) if isinstance(camera_zones, Mapping) else ()
         zones[str(camera.get("id"))] = named
+        problems += _behaviour_problems(("cameras", index, "behaviours"), camera, named)
     for index, rule in rules.items():
         problems += _unknown_names(("rules", index), rule, zones)
     snapshots = data.get("snapshots")
@@ -111,7 +126,9 @@ def known_keys(place: Place) -> tuple[str, ...]:
     """The keys that the section at ``place`` knows."""
     section: type[Section] = Site
     for part in place:
-        if isinstance(part, str):
+        if part in BEHAVIOURS:
+            section = BEHAVIOURS[str(part)]
+        elif isinstance(part, str):
             section = next(_sections(section.model_fields[part].annotation))
     return tuple(section.model_fields)
 
@@ -148,15 +165,27 @@ def _tables(data: Mapping[str, object], key: str) -> dict[int, Mapping[str, obje
     return {i: table for i, table in enumerate(tables) if isinstance(table, Mapping)}
 
 
-def _repeated(key: str, tables: Mapping[int, Mapping[str, object]]) -> Iterator[Problem]:
+def _behaviour_problems(
+    place: Place, camera: Mapping[str, object], zones: tuple[str, ...]
+) -> Iterator[Problem]:
+    behaviours = _tables(camera, "behaviours")
+    yield from _repeated(place, behaviours)
+    for index, behaviour in behaviours.items():
+        zone = behaviour.get("zone")
+        if isinstance(zone, str) and zone not in zones:
+            expected, remedy = "a zone of this camera", did_you_mean(zone, zones)
+            yield Problem((*place, index, "zone"), expected, describe(zone), remedy)
+
+
+def _repeated(place: Place, tables: Mapping[int, Mapping[str, object]]) -> Iterator[Problem]:
     first: dict[str, int] = {}
     for index, table in tables.items():
         name = table.get("id")
         if not isinstance(name, str):
             continue
         if name in first:
-            found = f"{describe(name)}, which is also {key}[{first[name]}]"
-            yield Problem((key, index, "id"), "an id of its own", found)
+            found = f"{describe(name)}, which is also {dotted(place)}[{first[name]}]"
+            yield Problem((*place, index, "id"), "an id of its own", found)
         first.setdefault(name, index)
 
 

@@ -26,6 +26,7 @@ from edge.site.values import (
     ANYONE,
     Host,
     Ids,
+    Line,
     Listen,
     Margin,
     People,
@@ -94,14 +95,57 @@ class Recognition(Section):
     margin: Margin = DEFAULT_MARGIN
 
 
+class Intrusion(Section):
+    """Somebody is in a zone where nobody may be. schedule: when; None is always."""
+
+    kind: Literal["intrusion"]
+    id: SiteId
+    zone: SiteId
+    schedule: Weekly | None = None
+
+
+class LineCrossing(Section):
+    """Somebody crosses a line; left and right are those of who looks from its first point to its
+    second. line: two points in fractions of the frame."""
+
+    kind: Literal["line_crossing"]
+    id: SiteId
+    line: Line
+    direction: Literal["left_to_right", "right_to_left", "both"] = "both"
+    schedule: Weekly | None = None
+
+
+class Loitering(Section):
+    """Somebody is in a zone for so many seconds of capture time."""
+
+    kind: Literal["loitering"]
+    id: SiteId
+    zone: SiteId
+    seconds: Rate
+    schedule: Weekly | None = None
+
+
+Behaviour = Intrusion | LineCrossing | Loitering
+
+BEHAVIOURS: Mapping[str, type[Section]] = {
+    "intrusion": Intrusion,
+    "line_crossing": LineCrossing,
+    "loitering": Loitering,
+}
+
+
 class Camera(Section):
-    """One ``[[cameras]]``. fps None: every frame. zones: by id, in fractions of the frame."""
+    """One ``[[cameras]]``. fps None: every frame. zones: by id, in fractions of the frame.
+    behaviours: what to look for in what people do there."""
 
     id: SiteId
     source: Source
     loop: bool = False
     fps: Rate | None = None
     zones: Mapping[SiteId, Zone] = Field(default_factory=dict)
+    behaviours: Annotated[
+        tuple[Annotated[Behaviour, Field(discriminator="kind")], ...], Field(strict=False)
+    ] = ()
 
     @field_validator("loop")
     @classmethod

@@ -21,6 +21,9 @@ from edge.site.source import SourceAddress
 
 ANYONE = "*"
 
+# A line that is no longer than a pixel has no two sides.
+_SHORTEST = 1e-3
+
 # Every event type that a rule may name. An alert raises no alert.
 TRIGGERS = (
     "face.recognised",
@@ -28,6 +31,9 @@ TRIGGERS = (
     "face.low_quality",
     "face.spoof",
     "face.person_without_face",
+    "behaviour.intrusion",
+    "behaviour.line_crossing",
+    "behaviour.loitering",
     "system.camera_lost",
     "system.camera_recovered",
     "system.degraded",
@@ -38,7 +44,10 @@ TRIGGERS = (
 )
 
 # Every event type that a snapshot may go with: those about somebody who can be seen.
-PICTURED = ("alert.raised", *(name for name in TRIGGERS if name.startswith("face.")))
+PICTURED = (
+    "alert.raised",
+    *(name for name in TRIGGERS if name.startswith(("face.", "behaviour."))),
+)
 
 T = TypeVar("T")
 
@@ -171,6 +180,12 @@ def _polygon(points: Polygon) -> Polygon:
     return points
 
 
+def _line(points: Polygon) -> Polygon:
+    if len(points) != 2 or max(abs(a - b) for a, b in zip(*points, strict=True)) < _SHORTEST:
+        raise refusal("[[x, y], [x, y]], two points apart")
+    return points
+
+
 def _not_empty(items: tuple[T, ...]) -> tuple[T, ...]:
     if not items:
         raise refusal("at least one", found="an empty list")
@@ -203,6 +218,11 @@ Zone = Annotated[
     tuple[Annotated[Point, BeforeValidator(_point)], ...],
     Field(strict=False),
     AfterValidator(_polygon),
+]
+Line = Annotated[
+    tuple[Annotated[Point, BeforeValidator(_point)], ...],
+    Field(strict=False),
+    AfterValidator(_line),
 ]
 Ids = Annotated[tuple[SiteId, ...], Field(strict=False), AfterValidator(_not_empty)]
 People = Annotated[tuple[PersonOrAnyone, ...], Field(strict=False), AfterValidator(_not_empty)]

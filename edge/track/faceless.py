@@ -43,6 +43,15 @@ class FacelessWatch:
         """Those who show no face, as of the last look."""
         return [p.track for p in self._people.values() if self._is_faceless(p)]
 
+    @property
+    def everybody(self) -> list[Track]:
+        """All who are followed, faces or not, as of the last look."""
+        return [person.track for person in self._people.values()]
+
+    def is_settled(self, frames: int) -> bool:
+        """Whether little would be missed by not looking at the next ``frames`` frames."""
+        return self.tracker.is_settled(frames)
+
     def look(self, people: Detections, frame_index: int, faces: FloatArray) -> Faceless:
         """Take in one frame.
 

@@ -48,6 +48,7 @@ FLOORS = {
         *("edge.media.*", "edge.ops.*", "edge.download_cache", "edge.fetch"),
     ),
     "composition": (
+        *("edge.behaviour_reporter", "edge.camera_view"),
         *("edge.pipeline", "edge.reporter", "edge.replay", "edge.loop", "edge.deployment"),
         *("edge.service", "edge.upkeep", "edge.troubles", "edge.delivery"),
         *("edge.snapshots", "edge.latency"),

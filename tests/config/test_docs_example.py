@@ -15,7 +15,7 @@ from edge.errors import UsageError
 from edge.schedule import Schedule
 from edge.service import _require_reloadable
 from edge.site.problems import known_keys
-from edge.site.sections import Section
+from edge.site.sections import BEHAVIOURS, Section
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -99,6 +99,26 @@ def test_every_default_is_the_one_that_holds(
             assert tomllib.loads(f"x = {said.strip('`')}")["x"] == _plain(default), key
         elif not field.is_required():
             assert not default, f"{key}: {said}"
+
+
+def test_every_key_of_a_behaviour_stands_in_the_table_of_its_kind(document: str) -> None:
+    _, _, rest = document.partition("\n## `[[cameras.behaviours]]`\n")
+    table = re.findall(
+        r"^\| `([a-z_]+)` \| ([^|]*) \| ([^|]*) \|", rest.partition("\n## ")[0], re.MULTILINE
+    )
+    assert set(BEHAVIOURS) == {name.partition(".")[2] for name in TRIGGERS if "behaviour." in name}
+    for kind, section in BEHAVIOURS.items():
+        rows = {key: default for key, kinds, default in table if kinds == "all" or kind in kinds}
+        assert set(rows) == set(section.model_fields), kind
+        for key, default in rows.items():
+            field = section.model_fields[key]
+            assert (default == "required") is field.is_required(), key
+            assert default in ("required", "always", f'`"{field.default}"`'), key
+
+
+def test_the_example_has_every_kind_of_behaviour(example: Site) -> None:
+    kinds = {behaviour.kind for camera in example.cameras for behaviour in camera.behaviours}
+    assert kinds == set(BEHAVIOURS)
 
 
 def _plain(value: Any) -> Any:

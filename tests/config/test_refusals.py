@@ -21,6 +21,8 @@ from edge.site.sections import Section
 Refuse = Callable[[str], str]
 
 CAMERA = "[[cameras]]\nid = 'door'\nsource = 'door.mp4'\n"
+BEHAVIOUR_BLOCK = "[[cameras.behaviours]]\n"
+BEHAVIOUR = CAMERA + "zones.yard = [[0, 0], [1, 0], [1, 1]]\n" + BEHAVIOUR_BLOCK
 RULE = "[[rules]]\nid = 'r'\non = ['face.unknown']\n"
 MQTT = "[mqtt]\nhost = 'broker'\n"
 ZONE = "3 to 256 points of a polygon whose edges do not cross"
@@ -272,6 +274,73 @@ REFUSED = {
         CAMERA + "zones.a = [[0, 0], [1, 0, 1], [1, 1]]",
         "cameras[0].zones.a[1]: expected [x, y], each a fraction of the frame in 0..1; "
         "found [1, 0, 1]",
+    ),
+    # behaviours
+    "a kind that is none": (
+        BEHAVIOUR + "kind = 'line_crosing'\nid = 'b'",
+        "cameras[0].behaviours[0].kind: expected the kind of a behaviour; found 'line_crosing'. "
+        "Did you mean 'line_crossing'?",
+    ),
+    "a behaviour of no kind": (
+        BEHAVIOUR + "id = 'b'",
+        "cameras[0].behaviours[0].kind: expected this key, which is required; found nothing. "
+        "Known here: intrusion, line_crossing, loitering.",
+    ),
+    "a kind that is a number": (
+        BEHAVIOUR + "kind = 1\nid = 'b'",
+        "cameras[0].behaviours[0].kind: expected the kind of a behaviour; found '1'. "
+        "Known here: intrusion, line_crossing, loitering.",
+    ),
+    "a typo in a behaviour": (
+        BEHAVIOUR + "kind = 'intrusion'\nid = 'b'\nzone = 'yard'\nshedule = 'Sat'",
+        "cameras[0].behaviours[0].shedule: expected a known key; found the key 'shedule'. "
+        "Did you mean 'schedule'?",
+    ),
+    "a key of another kind": (
+        BEHAVIOUR + "kind = 'intrusion'\nid = 'b'\nzone = 'yard'\nline = [[0, 0], [1, 1]]",
+        "cameras[0].behaviours[0].line: expected a known key; found the key 'line'. "
+        "Known here: kind, id, zone, schedule.",
+    ),
+    "loitering for no time": (
+        BEHAVIOUR + "kind = 'loitering'\nid = 'b'\nzone = 'yard'\nseconds = 0",
+        "cameras[0].behaviours[0].seconds: expected a number above 0; found 0",
+    ),
+    "a line of one point": (
+        BEHAVIOUR + "kind = 'line_crossing'\nid = 'b'\nline = [[0, 0]]",
+        "cameras[0].behaviours[0].line: expected [[x, y], [x, y]], two points apart; "
+        "found a list of 1",
+    ),
+    "a line of no length": (
+        BEHAVIOUR + "kind = 'line_crossing'\nid = 'b'\nline = [[0.5, 0.5], [0.5, 0.5]]",
+        "cameras[0].behaviours[0].line: expected [[x, y], [x, y]], two points apart; "
+        "found a list of 2",
+    ),
+    "a line in pixels": (
+        BEHAVIOUR + "kind = 'line_crossing'\nid = 'b'\nline = [[0, 0], [640, 1]]",
+        "cameras[0].behaviours[0].line[1]: expected [x, y], each a fraction of the frame in 0..1; "
+        "found [640, 1]",
+    ),
+    "a direction that is none": (
+        BEHAVIOUR + "kind = 'line_crossing'\nid = 'b'\nline = [[0, 0], [1, 1]]\ndirection = 'up'",
+        "cameras[0].behaviours[0].direction: expected 'left_to_right', 'right_to_left' or 'both'; "
+        "found 'up'",
+    ),
+    "a zone that the camera does not have": (
+        BEHAVIOUR + "kind = 'intrusion'\nid = 'b'\nzone = 'yrad'",
+        "cameras[0].behaviours[0].zone: expected a zone of this camera; found 'yrad'. "
+        "Did you mean 'yard'?",
+    ),
+    "two behaviours with one id": (
+        BEHAVIOUR
+        + "kind = 'intrusion'\nid = 'b'\nzone = 'yard'\n"
+        + BEHAVIOUR_BLOCK
+        + "kind = 'loitering'\nid = 'b'\nzone = 'yard'\nseconds = 9",
+        "cameras[0].behaviours[1].id: expected an id of its own; "
+        "found 'b', which is also cameras[0].behaviours[0]",
+    ),
+    "behaviours that are no tables": (
+        CAMERA + "behaviours = [7]",
+        "cameras[0].behaviours[0]: expected a table; found 7",
     ),
     "a point that is true": (
         CAMERA + "zones.a = [[0, 0], [true, 0], [1, 1]]",

@@ -36,9 +36,9 @@ def test_everything_can_be_said(load_more: Load) -> None:
     assert (snapshots.quality, snapshots.mqtt) == (60, True)
 
 
-def test_pictures_go_with_alerts_and_with_whatever_is_about_a_face() -> None:
-    faces = {name for name in TRIGGERS if name.startswith("face.")}
-    assert set(PICTURED) == {"alert.raised", *faces}
+def test_pictures_go_with_alerts_and_with_whatever_is_about_somebody() -> None:
+    people = {name for name in TRIGGERS if name.startswith(("face.", "behaviour."))}
+    assert set(PICTURED) == {"alert.raised", *people}
 
 
 @pytest.mark.parametrize(

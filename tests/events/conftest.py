@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.events.build import face_event
+from edge.config import Behaviour, LineCrossing
+from edge.events.build import behaviour_event, face_event
 from edge.events.payloads import ModelReference
-from edge.types import Event, EventDraft, Identity, Outcome, Phase
+from edge.rules.behaviours import Conduct, Mover
+from edge.types import Event, EventDraft, Identity, Outcome, Phase, Track
 
 Drafter = Callable[..., EventDraft]
+DraftConduct = Callable[[Behaviour], EventDraft]
 Committer = Callable[..., Event]
 
 RECOGNISED = Identity(Outcome.RECOGNISED, "a", 0.71, 0.33, 0.82)
@@ -38,6 +41,35 @@ def face() -> Drafter:
             },
         }
         return face_event(identity, **{**settings, **changes})
+
+    return make
+
+
+@pytest.fixture
+def conduct() -> DraftConduct:
+    """A draft of the event about a behaviour, of a person at the right edge of the frame."""
+
+    def make(behaviour: Behaviour) -> EventDraft:
+        is_line = isinstance(behaviour, LineCrossing)
+        box = np.array([600.04, 100, 680.2, 460], np.float32)
+        told = Conduct(
+            behaviour=behaviour,
+            mover=Mover(track=Track(17, box, 0.91234, 0, 20, 210, 230), kind="person"),
+            phase=Phase.ONCE if is_line else Phase.STARTED,
+            point=(1.0, 0.95833),
+            reason="is in a zone where nobody may be",
+            seconds=None if is_line else 61.23456,
+            direction="left_to_right" if is_line else None,
+        )
+        return behaviour_event(
+            told,
+            source="edgewarden/hq/gate-01/door",
+            time=1795255200.123,
+            frame_index=230,
+            frame_size=(640, 480),
+            zones=["yard"],
+            models={"person": ModelReference(bundle="yolox-nano", variant="fp32", sha256="a" * 64)},
+        )
 
     return make
 

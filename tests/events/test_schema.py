@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
+from edge.config import Intrusion, LineCrossing, Loitering
 from edge.events.build import alert_event, system_event
 from edge.events.catalogue import EVENTS
 from edge.events.cloudevents import to_json
@@ -15,9 +16,15 @@ from edge.events.schema import json_schema
 from edge.types import Identity, Outcome
 
 if TYPE_CHECKING:
-    from tests.events.conftest import Committer, Drafter
+    from tests.events.conftest import Committer, DraftConduct, Drafter
 
 Documents = dict[str, dict[str, Any]]
+
+BEHAVIOURS = (
+    Intrusion(kind="intrusion", id="yard", zone="yard"),
+    LineCrossing(kind="line_crossing", id="gate", line=((0.5, 0.0), (0.5, 1.0))),
+    Loitering(kind="loitering", id="bench", zone="yard", seconds=60.0),
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +35,7 @@ def validator() -> Any:
 
 
 @pytest.fixture
-def documents(face: Drafter, committed: Committer) -> Documents:
+def documents(face: Drafter, conduct: DraftConduct, committed: Committer) -> Documents:
     """One real event of every kind, as JSON, by its type."""
     people = {Outcome.RECOGNISED: "a"}
     events = [
@@ -41,6 +48,7 @@ def documents(face: Drafter, committed: Committer) -> Documents:
         if kind.family == "system"
     ]
     events += [
+        *(committed(conduct(behaviour)) for behaviour in BEHAVIOURS),
         committed(alert_event(events[0], rule="r", severity="alert")),
         committed(alert_event(events[-1], rule="r", severity="info")),
     ]

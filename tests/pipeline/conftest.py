@@ -219,7 +219,8 @@ Paint = Callable[..., ByteImage]
 
 @pytest.fixture(scope="session")
 def make_stage() -> MakeStage:
-    """``make_stage(people="ab", shape=…, landmarks=…, recogniser=…, person=…, settings=…)``.
+    """``make_stage(people="ab", shape=…, landmarks=…, recogniser=…, person=…, settings=…,
+    watched=…)``.
 
     Without settings every frame is looked at.
     """
@@ -232,6 +233,7 @@ def make_stage() -> MakeStage:
         recogniser: bool = True,
         person: bool = False,
         settings: PipelineSettings | None = None,
+        watched: Sequence[str] = (),
     ) -> Stage:
         shapes = {f.__name__: f for f in (frontal, turned, in_one_place, not_numbers)}
         detector = PaintDetector(BLUE, None if shape is None else shapes[shape])
@@ -252,6 +254,7 @@ def make_stage() -> MakeStage:
             gallery=Gallery(templates, model.space) if recogniser else None,
             point=POINT if recogniser else None,
             settings=settings or PipelineSettings(look_every=1),
+            watched=watched,
         )
         return Stage(pipeline, detector, embedder)
 
