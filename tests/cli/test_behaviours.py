@@ -82,3 +82,52 @@ def test_a_face_that_stays_intrudes_and_loiters(
     assert not any("intrusion" in event["type"] for event in by_day)
     elsewhere = replay(run, world, path, tmp_path / "4.jsonl")
     assert {event["type"].split(".")[1] for event in elsewhere} == {"face"}
+
+
+WALK = """[site]
+id = "hq"
+node = "gate"
+state_dir = "state"
+[models]
+detector = "detector"
+person = "person"
+require_signed = false
+[[cameras]]
+id = "door"
+source = "rtsp://host/s"
+zones.left = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+[[cameras.behaviours]]
+kind = "line_crossing"
+id = "middle"
+line = [[0.5, 1], [0.5, 0]]
+[[cameras.behaviours]]
+kind = "intrusion"
+id = "left"
+zone = "left"
+"""
+
+
+def test_of_two_people_who_come_nearer_one_walks_over_the_line(
+    run: Any, assets: Path, tmp_path: Path
+) -> None:
+    """A real clip: a woman walks from the middle to its left, a man stays to its right."""
+    models = {"detector": ("yunet_n_dynamic", "yunet"), "person": ("yolox_nano", "yolox")}
+    for role, (name, template) in models.items():
+        model = assets / "models" / f"{name}.onnx"
+        out = ("--out", tmp_path / role)
+        assert run("bundle", "new", model, "--template", template, *out) == 0
+    site, events = tmp_path / "site.toml", tmp_path / "out.jsonl"
+    site.write_text(WALK)
+    clip = assets / "videos" / "face-demographics-walking.gif"
+    words = ("--config", site, "--events", events, "--camera", "door")
+    assert run("replay", clip, *words) == 0
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    acts = [event["data"] for event in told if "behaviour" in event["type"]]
+    assert [(act["behaviour"], act["phase"], act["direction"]) for act in acts] == [
+        ("left", "started", None),
+        ("middle", "once", "right_to_left"),
+        ("left", "ended", None),
+    ]
+    assert len({act["track_id"] for act in acts}) == 1
+    assert {act["followed"] for act in acts} == {"person"}
+    assert all(act["confidence"] > 0.3 for act in acts)
