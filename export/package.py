@@ -25,7 +25,7 @@ from export.forms import Forms, Recipe, make_forms
 from export.judging import REFERENCE, Base, Judged, judge_forms, open_gate
 from export.outputs import check_outputs
 from export.page import Evidence, gather_evidence
-from export.parity import Parity, compare_source
+from export.parity import Parity, compare_source, fresh_batches
 from export.samples import Pictures, Samples, open_samples
 from export.summary import variants_json
 from export.training_samples import UNVERIFIED, VERIFIED, check_reference
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from export.sources.base import Source, SourceRequest
 
 _FRESH_SEEDS = (1, 2, 3)
+# A batch of one hides what a conversion makes of the others.
+_SEVERAL = (2, 5)
 _MOST_REAL = 16
 
 
@@ -210,8 +212,9 @@ def _hold(source: Source, base: Base, samples: Samples | None, runner: Runner) -
     real = [] if samples is None else list(islice(samples.seen.feeds(), _MOST_REAL))
     check_outputs(runner, base.manifest, real)
     fresh = [fresh_feeds(base.manifest, runner.signature, seed=seed) for seed in _FRESH_SEEDS]
+    several = fresh_batches(base.manifest, runner.signature, sizes=_SEVERAL)
     with trial():
-        return compare_source(source.run, runner, [base.proof.feeds, *fresh, *real])
+        return compare_source(source.run, runner, [base.proof.feeds, *fresh, *several, *real])
 
 
 def _read_samples(path: Path) -> bytes:

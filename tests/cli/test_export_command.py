@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,9 +16,12 @@ from onnx import numpy_helper
 
 from edge.bundle import open_bundle
 from edge.errors import UsageError
+from edge.runner.base import Tensor
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from edge.templates import TEMPLATES
 from export.cli.export import template_for
+from export.sources.base import Source, SourceRequest
+from export.sources.loading import load_source
 from tests.conftest import FileLimit
 from tests.small_world import portrait
 
@@ -133,6 +138,26 @@ def test_weights_that_are_not_the_trained_ones_are_refused(
     words = ["--template", "arcface-rgb", "--reference", reference]
     assert export(run, model, tmp_path / "reid", *words) == 2
     assert "reinitialised weights" in capsys.readouterr().err
+    assert not (tmp_path / "reid").exists()
+
+
+def test_a_conversion_that_is_right_for_one_input_alone_is_refused(
+    run: Any, models: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(request: SourceRequest) -> Source:
+        source = load_source(request)
+
+        def run_otherwise(feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            values = source.run(feeds)
+            return {name: value[::-1] for name, value in values.items()}
+
+        return replace(source, run=run_otherwise)
+
+    monkeypatch.setattr("export.sources.loading.load_source", load)
+    model = models / "recogniser.onnx"
+    words = ["--template", "arcface-rgb", "--free-batch"]
+    assert export(run, model, tmp_path / "reid", *words) == 2
+    assert "is not what its source computes" in capsys.readouterr().err
     assert not (tmp_path / "reid").exists()
 
 
