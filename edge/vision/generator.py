@@ -11,37 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.errors import DecoderMismatchError
-from edge.manifest import Condition, Latent, Manifest
-from edge.runner.base import Runner, Signature, Tensor, TensorSpec
+from edge.manifest import Condition, Latent
+from edge.runner.base import Signature, Tensor, TensorSpec
 from edge.types import ByteImage
-
-
-class Generator:
-    """Draws pictures from the model behind ``runner``, as its manifest says.
-
-    Raises DecoderMismatchError where the manifest is no generator's.
-    """
-
-    def __init__(self, runner: Runner, manifest: Manifest) -> None:
-        if manifest.latent is None or manifest.outputs[0].range is None:
-            raise DecoderMismatchError(
-                f"bundle {manifest.name} is no generator",
-                expected="a bundle with role synthesiser",
-                found=f"role {manifest.role}",
-            )
-        self._runner = runner
-        self._latent = manifest.latent
-        self._condition = manifest.condition
-        self._output = manifest.outputs[0].name
-        self._range = manifest.outputs[0].range
-
-    def generate(self, count: int, random: np.random.Generator) -> list[ByteImage]:
-        """``count`` pictures, uint8 ``[H, W, 3]`` BGR; conditions take turns.
-
-        Raises InferenceError where the model fails, DecoderMismatchError where it gives no picture.
-        """
-        feeds = draw_feeds(self._latent, self._condition, self._runner.signature, count, random)
-        return to_pictures(self._runner.infer(feeds)[self._output], self._range)
 
 
 def draw_feeds(
