@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge.cli.command import Command
 from edge.cli.console import print_json, table
 from edge.errors import UsageError
-from export.cli.words import add_judging, report_path
+from export.cli.words import add_judging, add_reporting
 
 if TYPE_CHECKING:
     from export.comparison import Comparison
@@ -38,15 +38,7 @@ def _configure(parser: ArgumentParser) -> None:
         "unless --judge says otherwise",
     )
     add_judging(parser)
-    parser.add_argument(
-        "--report",
-        type=report_path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write everything that was measured to a .json or .html file",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    add_reporting(parser)
 
 
 def _run(arguments: Namespace) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.cli.command import Command
 from edge.cli.console import print_json
-from export.cli.words import add_calibration, pictures_from, report_path, whole_or_nothing
+from export.cli.words import add_calibration, add_reporting, pictures_from, whole_or_nothing
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -20,15 +20,7 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="NEW", help="a new folder")
     parser.add_argument("--fp16", action="store_true", help="make the fp16 variant as well")
     add_calibration(parser, needed=True)
-    parser.add_argument(
-        "--report",
-        type=report_path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write everything that was measured to a .json or .html file",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    add_reporting(parser)
 
 
 def _run(arguments: Namespace) -> int:

@@ -19,9 +19,9 @@ from edge.errors import UsageError
 from edge.templates import ROLES, TEMPLATES
 from export.cli.words import (
     add_calibration,
+    add_reporting,
     input_shape,
     pictures_from,
-    report_path,
     whole_or_nothing,
 )
 
@@ -82,15 +82,7 @@ def _configure(parser: ArgumentParser) -> None:
         metavar="NPZ",
         help="inputs and outputs saved at training; without it the training is unverified",
     )
-    parser.add_argument(
-        "--report",
-        type=report_path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write everything that was measured to a .json or .html file",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    add_reporting(parser)
 
 
 def _add_source(parser: ArgumentParser) -> None:

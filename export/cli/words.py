@@ -65,6 +65,19 @@ def add_judging(parser: ArgumentParser) -> None:
     )
 
 
+def add_reporting(parser: ArgumentParser) -> None:
+    """Where what was measured goes."""
+    parser.add_argument(
+        "--report",
+        type=_report_path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write everything that was measured to a .json or .html file",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
 def pictures_from(arguments: Namespace) -> Pictures | None:
     """What to calibrate and judge on; None where nothing was said."""
     from export.samples import Pictures
@@ -80,7 +93,7 @@ def pictures_from(arguments: Namespace) -> Pictures | None:
     )
 
 
-def report_path(text: str) -> Path:
+def _report_path(text: str) -> Path:
     """A path that ends in .json or .html."""
     path = Path(text)
     if path.suffix not in (".json", ".html"):
