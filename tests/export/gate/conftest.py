@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 
-from edge.manifest import Manifest, build_manifest
+from edge.manifest import Manifest
 from edge.runner.base import Runner, Signature, Tensor, TensorSpec
-from edge.templates import template
 from edge.types import ByteImage
 
 MakeManifest = Callable[..., Manifest]
@@ -45,35 +43,6 @@ def answering() -> Callable[..., Runner]:
         runner = Answering(answer, (None, None, None, None), output=output)
         runner.load()
         return runner
-
-    return make
-
-
-@pytest.fixture
-def manifest_of() -> MakeManifest:
-    """``manifest_of("reid-0095", outputs=["y"])``: a template's manifest, changed by key."""
-
-    def make(family: str, **changes: Any) -> Manifest:
-        values = {
-            **template(family),
-            "format": "1.0",
-            "name": "model",
-            "version": "1",
-            "files": [{"path": "fp32.onnx", "bytes": 1, "sha256": "0" * 64}],
-            "variants": [
-                {
-                    "id": "fp32",
-                    "file": "fp32.onnx",
-                    "opset": 17,
-                    "runner": "onnxruntime",
-                    "state": "accepted",
-                }
-            ],
-            "training": "unverified",
-            "license": "Apache-2.0",
-            "provenance": {"source": "a test", "created": "2026-11-21", "tool": "pytest"},
-        }
-        return build_manifest({**values, **changes})
 
     return make
 

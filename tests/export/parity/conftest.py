@@ -11,10 +11,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.manifest import Manifest, build_manifest
+from edge.manifest import Manifest
 from edge.runner.base import Runner
 from edge.runner.onnxruntime import OnnxRuntimeRunner
-from edge.templates import template
 
 DIM, SIDE, CONDITIONS = 8, 28, 3
 
@@ -100,35 +99,6 @@ def drawing(make_model: MakeModel) -> Drawing:
 def load() -> Iterator[Load]:
     with ExitStack() as stack:
         yield lambda data: stack.enter_context(OnnxRuntimeRunner(data))
-
-
-@pytest.fixture
-def manifest_of() -> MakeManifest:
-    """``manifest_of("generator", outputs=[…], latent={…})``: a template's, changed by key."""
-
-    def make(family: str, **changes: Any) -> Manifest:
-        values = {
-            **template(family),
-            "format": "1.0",
-            "name": "model",
-            "version": "1",
-            "files": [{"path": "fp32.onnx", "bytes": 1, "sha256": "0" * 64}],
-            "variants": [
-                {
-                    "id": "fp32",
-                    "file": "fp32.onnx",
-                    "opset": 17,
-                    "runner": "onnxruntime",
-                    "state": "accepted",
-                }
-            ],
-            "training": "unverified",
-            "license": "Apache-2.0",
-            "provenance": {"source": "a test", "created": "2026-11-21", "tool": "pytest"},
-        }
-        return build_manifest({**values, **changes})
-
-    return make
 
 
 @pytest.fixture
