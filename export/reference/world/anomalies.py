@@ -47,7 +47,7 @@ def free_spot(backdrop: Backdrop, random: np.random.Generator) -> tuple[float, f
     near = max(area.near, 1.1 * view.nearest_ground())
     x, z = 0.0, near
     for _ in range(40):
-        z = float(random.uniform(near, area.far - 1.0))
+        z = float(random.uniform(near, near + 0.6 * (area.far - near)))
         x = float(random.uniform(-0.7, 0.7)) * min(area.half, view.half_width(z))
         around = [[x + side, y, z] for side in (-0.4, 0.0, 0.4) for y in (0.05, 0.35)]
         pixels, depths = view.project(around)
@@ -69,7 +69,7 @@ class _Left:
         blue, green, red = random.uniform(15, 230, 3)
         self._color: Color = (float(blue), float(green), float(red))
         self._piled = int(random.integers(1, 4))
-        self._size = float(random.uniform(1.3, 2.2))
+        self._size = float(random.uniform(1.5, 2.4))
         self._view, self._depth = view, backdrop.depth
         column, row = (int(v) for v in view.project([self._at])[0][0])
         height, width = backdrop.light.shape
@@ -105,7 +105,7 @@ class _Smoke:
         self._x = float(random.uniform(0.2, 0.8))
         self._y = float(random.uniform(0.5, 0.95))
         self._tone = float(random.uniform(90, 200)) * (0.5 if backdrop.night else 1.0)
-        self._dense = float(random.uniform(0.55, 0.85))
+        self._dense = float(random.uniform(0.75, 0.97))
         grain = random.standard_normal((64, 96)).astype(np.float32)
         soft = cv2.GaussianBlur(grain, (0, 0), 3.0)
         self._grain = np.asarray(soft / float(soft.std()), np.float32)
@@ -116,7 +116,7 @@ class _Smoke:
         rows, columns = rows / 54, columns / 96
         age = np.clip((self._y - rows) / max(self._y, 1e-6), 0, 1)
         middle = self._x + 0.08 * age * math.sin(0.6 * time) + 0.06 * np.sin(6 * age + time)
-        wide = 0.05 + 0.17 * age
+        wide = 0.07 + 0.2 * age
         plume = np.exp(-(((columns - middle) / wide) ** 2)) * (rows < self._y + 0.03)
         drift = np.roll(self._grain, -int(time * 14), axis=0)[:54]
         thick = np.clip(plume * (0.85 + 0.28 * drift) * (1.1 - 0.5 * age), 0, 1) * self._dense

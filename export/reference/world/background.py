@@ -298,7 +298,7 @@ def _light(
         drift = float(random.uniform(-0.12, 0.12))
         across = np.linspace(1 - drift, 1 + drift, shape[1], dtype=np.float32)
         return np.repeat(across[None], shape[0], axis=0)
-    light = np.full(shape, 0.42 if indoors else 0.3, np.float32)
+    light = np.full(shape, 0.46 if indoors else 0.36, np.float32)
     for _ in range(3):
         z = float(random.uniform(area.near, area.far + 2))
         x = float(random.uniform(-1, 1) * area.half)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge.types import ByteImage
 
 _TILE = 64  # pixels that a tile of noise is larger than the picture
+_LAMP = 1.9  # the camera's own infrared light, to what there was
 _LEVELS = np.arange(256, dtype=np.float64)
 
 
@@ -128,6 +129,7 @@ class Camera:
     def _exposed(self, picture: ByteImage, time: float) -> ByteImage:
         gain = 1 + self._flicker * math.sin(2 * math.pi * self._flicker_rate * time)
         gain += self._drift * math.sin(0.7 * time)
+        gain *= _LAMP if self._infrared else 1.0
         curve = 255 * np.clip(_LEVELS / 255 * gain, 0, 1) ** self._gamma
         tint = np.full(3, self._tint.mean()) if self._infrared else self._tint
         table = np.clip(curve[:, None] * tint, 0, 255).astype(np.uint8)

@@ -55,7 +55,7 @@ class Stage:
             self._hide(pixels, points)
 
     def _hide(self, pixels: NDArray[np.float64], points: NDArray[np.float64]) -> None:
-        ground = np.asarray([[points[:, 0].mean(), 0.0, points[:, 2].mean()]])
+        ground = np.asarray([[points[:, 0].mean(), 0.0, points[:, 2].min()]])
         far = float(self.view.project(ground)[1][0])
         cv2.fillConvexPoly(self.depth, _fixed(pixels), far, cv2.LINE_8, _FIXED_POINT)
 
@@ -114,8 +114,9 @@ class Stage:
         tone = _LIGHT[light]
         color = tuple(min(255.0, v * tone) for v in block.color)
         cv2.fillConvexPoly(self.image, _fixed(pixels * self.fine), color, cv2.LINE_AA, _FIXED_POINT)
-        centre = np.asarray([[block.x, 0.0, block.z]])
-        far = float(self.view.project(centre)[1][0])
+        # People pass before a block's front or behind all of it.
+        front = np.asarray([[block.x, 0.0, block.z - block.deep / 2]])
+        far = float(self.view.project(front)[1][0])
         cv2.fillConvexPoly(self.depth, _fixed(pixels), far, cv2.LINE_8, _FIXED_POINT)
 
     def shadow(self, x: float, z: float, wide: float, deep: float, dark: float = 0.45) -> None:

@@ -227,6 +227,7 @@ def anomaly_samples(
     anomalous: float = 0.0,
     size: tuple[int, int] = (160, 96),
     night: bool = False,
+    nuisance: float = 0.8,
     each: int = 2,
 ) -> Iterator[AnomalySample]:
     """Frames of one camera, ``each`` of every scene and seconds apart; anomalies take turns.
@@ -241,7 +242,7 @@ def anomaly_samples(
         injected += wrong
         settings = SceneSettings(
             place=place, view=view, size=size, fps=0.4, seconds=each / 0.4,
-            people=int(scenes.integers(0, 4)), night=night, anomaly=kind,
+            people=int(scenes.integers(0, 3)), night=night, anomaly=kind, nuisance=nuisance,
             behaviours=tuple(_NORMAL[int(i)] for i in scenes.integers(len(_NORMAL), size=4)),
         )  # fmt: skip
         scene = Scene(seed=int(scenes.integers(1 << 62)), settings=settings)
