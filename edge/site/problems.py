@@ -99,8 +99,8 @@ def _as_written(place: Place) -> Place:
 
 
 def reference_problems(data: Mapping[str, object]) -> list[Problem]:
-    """Ids given twice, rules that name a camera or zone which is not there, behaviours in a zone
-    that their camera does not have, snapshots for nobody.
+    """Ids given twice, rules that name a camera, zone or behaviour which is not there, behaviours
+    in a zone that their camera does not have, snapshots for nobody.
 
     Works on the plain tables and skips what has the wrong type, so that these problems are told
     together with all others.
@@ -115,6 +115,7 @@ def reference_problems(data: Mapping[str, object]) -> list[Problem]:
         problems += _behaviour_problems(("cameras", index, "behaviours"), camera, named)
     for index, rule in rules.items():
         problems += _unknown_names(("rules", index), rule, zones)
+        problems += _idle_triggers(("rules", index), rule, cameras)
     snapshots = data.get("snapshots")
     if isinstance(snapshots, Mapping) and snapshots.get("mqtt") is True and "mqtt" not in data:
         expected, found = "false without [mqtt], which names the broker", "true"
@@ -209,6 +210,25 @@ def _unknown_names(
             where = (*place, "zones", index)
             problems.append(Problem(where, expected, describe(zone), did_you_mean(zone, known)))
     return problems
+
+
+def _idle_triggers(
+    place: Place, rule: Mapping[str, object], cameras: Mapping[int, Mapping[str, object]]
+) -> Iterator[Problem]:
+    """Behaviours that the rule waits for and none of its cameras looks for."""
+    named = {camera for _, camera in _texts(rule.get("cameras"))}
+    kinds = {
+        behaviour.get("kind")
+        for camera in cameras.values()
+        if not named or camera.get("id") in named
+        for behaviour in _tables(camera, "behaviours").values()
+    }
+    for index, trigger in _texts(rule.get("on")):
+        family, _, kind = trigger.partition(".")
+        if family == "behaviour" and kind in BEHAVIOURS and kind not in kinds:
+            expected = "a behaviour that a camera which the rule watches looks for"
+            remedy = "Say so in its [[cameras.behaviours]]."
+            yield Problem((*place, "on", index), expected, describe(trigger), remedy)
 
 
 def _texts(value: object) -> Iterable[tuple[int, str]]:

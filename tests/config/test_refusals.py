@@ -338,6 +338,21 @@ REFUSED = {
         "cameras[0].behaviours[1].id: expected an id of its own; "
         "found 'b', which is also cameras[0].behaviours[0]",
     ),
+    "a rule on what no camera looks for": (
+        BEHAVIOUR
+        + "kind = 'intrusion'\nid = 'b'\nzone = 'yard'\n"
+        + "[[rules]]\nid = 'r'\non = ['behaviour.intrusion', 'behaviour.loitering']",
+        "rules[0].on[1]: expected a behaviour that a camera which the rule watches looks for; "
+        "found 'behaviour.loitering'. Say so in its [[cameras.behaviours]].",
+    ),
+    "a rule on what only another camera looks for": (
+        BEHAVIOUR
+        + "kind = 'intrusion'\nid = 'b'\nzone = 'yard'\n"
+        + "[[cameras]]\nid = 'hall'\nsource = 'hall.mp4'\n"
+        + "[[rules]]\nid = 'r'\non = ['behaviour.intrusion']\ncameras = ['hall']",
+        "rules[0].on[0]: expected a behaviour that a camera which the rule watches looks for; "
+        "found 'behaviour.intrusion'. Say so in its [[cameras.behaviours]].",
+    ),
     "behaviours that are no tables": (
         CAMERA + "behaviours = [7]",
         "cameras[0].behaviours[0]: expected a table; found 7",

@@ -315,3 +315,19 @@ def test_a_scene_that_is_lost_altogether_leaves_nothing_behind(
         ("behaviour.intrusion.v1", "ended"),
         ("behaviour.intrusion.v1", "started"),
     ]
+
+
+def test_a_beginning_that_is_lost_altogether_has_no_end(
+    make: MakeReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reporter, outbox = make()
+
+    def full(drafts: object, follow: Callable[..., object]) -> list[Event]:
+        FakeOutbox._append(outbox, drafts, follow)  # type: ignore[arg-type]  # as given
+        raise StoreFullError("no room")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(outbox, "_append", full)
+        with pytest.raises(StoreFullError):
+            reporter.report(scene(0, {7: 0.75}), VIEW)
+    assert reporter.report(scene(1), VIEW) == []

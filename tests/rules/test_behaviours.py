@@ -157,6 +157,15 @@ def test_a_schedule_that_opens_and_closes_while_somebody_is_there() -> None:
     }
 
 
+def test_who_has_just_stepped_out_when_the_schedule_opens_does_not_intrude() -> None:
+    watch = watch_of({**INTRUSION, "schedule": "Thu 00:01-00:02"})
+    told = [
+        brief(watch.observe(look(second, [mover(1, x, second)])))
+        for second, x in ((58, 0.7), (59, 0.2), (60, 0.2), (61, 0.2), (62, 0.7))
+    ]
+    assert told == [[], [], [], [], [("no-entry", "started", 1)]]
+
+
 def test_a_face_that_gets_a_name_is_told_again() -> None:
     watch = watch_of(INTRUSION)
     people = [None, None, "anna", "anna"]

@@ -272,3 +272,36 @@ def test_what_is_taken_back_was_never_observed() -> None:
     engine.keep()
     engine.undo()
     assert len(engine.observe(seen(1))) == 0
+
+
+# what people do
+
+
+def test_what_a_track_does_leaves_the_cooldown_of_who_it_is_alone() -> None:
+    rules = [rule(on=["face.unknown", "behaviour.intrusion"], zones=["yard"], cooldown_s=60)]
+    here = replace(STRANGER, zones=("yard",))
+    act = replace(here, event="behaviour.intrusion", trigger="b1", behaviour="no-entry")
+    assert counts(
+        rules,
+        here,
+        act,
+        replace(act, trigger="b2", phase=Phase.ENDED, time=1.0),
+        replace(STRANGER, time=2.0),
+        replace(here, time=3.0),
+        replace(act, trigger="b3", time=3.0),
+    ) == [1, 1, 0, 0, 0, 0]
+
+
+def test_a_track_that_is_forgotten_silences_nobody_with_its_number() -> None:
+    engine = RuleEngine([rule(on=["behaviour.line_crossing"], cooldown_s=60)])
+    act = replace(STRANGER, event="behaviour.line_crossing", phase=Phase.ONCE, behaviour="gate")
+    assert len(engine.observe(act)) == 1
+    engine.forget("door", 17, ["gate"])
+    engine.undo()
+    assert len(engine.observe(act)) == 1  # nothing of it was kept
+    engine.keep()
+    engine.forget("door", 18, ["gate"])
+    engine.forget("door", 17, ["bench"])
+    assert engine.observe(replace(act, trigger="e3", time=1.0)) == []
+    engine.forget("door", 17, ["gate"])
+    assert len(engine.observe(replace(act, trigger="e4", time=2.0))) == 1
