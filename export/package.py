@@ -7,7 +7,7 @@ manifest and files. Nothing is written before everything is decided.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,7 +117,7 @@ class Export:
             },
             "training": self.training,
             "calibration": self.forms.calibration,
-            "searched_on": None if self.samples is None else self.samples.search.describe(),
+            "searched_on": (self.forms.calibration or {}).get("searched_on"),
             "judged_on": None if self.samples is None else self.samples.judge.describe(),
             "variants": variants_json(self.judged),
         }
@@ -164,7 +164,7 @@ def export_model(request: ExportRequest, out: Path) -> Export:
         parity=parity,
         training=training,
         samples=samples,
-        base=base,
+        base=replace(base, proof=judged.proof),
         judged=judged,
         forms=forms,
     )

@@ -3,7 +3,7 @@ bundle. FP32's own file is passed on as it is, and with it the enrolments made w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def recalibrate(
     return Recalibration(
         bundle=write_bundle(out, manifest, files),
         samples=samples,
-        base=base,
+        base=replace(base, proof=judged.proof),
         judged=judged,
         forms=forms,
     )
