@@ -134,6 +134,7 @@ class Deployment:
                 if station.stage is not None:
                     station.stage.end()
                 self._around.metrics.remove_camera(name)
+                self._around.monitor.forget(f"camera:{name}")
                 self._around.monitor.solved(camera_lost(name))
             self.stations = {}
             self._loop = None

@@ -185,6 +185,12 @@ class HealthMonitor:
         with self._lock:
             self._faults[name] = fault
 
+    def forget(self, name: str) -> None:
+        """Look at it no more. Unknown names are ignored."""
+        with self._lock:
+            self._faults.pop(name, None)
+        self.check()
+
     def check(self) -> HealthReport:
         """Look at everything and write the verdict; a change of health is logged."""
         with self._lock:  # from the first look to the verdict, so that the last one counts

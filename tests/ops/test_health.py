@@ -136,6 +136,15 @@ def test_the_fault_of_a_thread_is_a_failure(monitor: HealthMonitor) -> None:
     assert not monitor.watchdog_ok()
 
 
+def test_what_is_no_longer_there_fails_no_more(monitor: HealthMonitor) -> None:
+    monitor.ready()
+    monitor.watch("camera:door", lambda: KeyError("x"))
+    assert monitor.check().health is Health.FAILED
+    monitor.forget("camera:door")
+    assert monitor.report.health is Health.OK
+    monitor.forget("camera:door")
+
+
 def test_a_change_is_logged_once(monitor: HealthMonitor, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     monitor.ready()
