@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import edge
 from edge.cli import main
 from edge.ops.control_client import ask
 from tests.brokers import free_port
@@ -284,5 +285,6 @@ def test_a_reload_that_fails_half_way_leaves_nothing_running(place: Place, start
     daemon.signal(signal.SIGHUP)
     assert daemon.process.wait(PATIENCE_S) == 1
     daemon.wait_said("cannot be watched; found Too many open files")
-    assert "Traceback" not in daemon.log
+    # The process that forks for Python may tell in its own way that a request broke off.
+    assert str(Path(edge.__file__).parent) not in daemon.log
     wait_until(lambda: not any(map(is_alive, children)))
