@@ -36,6 +36,7 @@ class PictureMeasure(Measure):
         return sum(1 for _ in self.study.samples.feeds())
 
     def _compare(self, variant: Runner) -> tuple[Mapping[str, float], Sequence[Bound]]:
+        self._runner.load()  # whoever opened it for the first run may have closed it since
         psnr, ssim = np.empty(self.count), np.empty(self.count)
         for index, feeds in enumerate(self.study.samples.feeds()):
             first, second = (self._picture(runner, feeds) for runner in (self._runner, variant))

@@ -54,6 +54,17 @@ def test_the_same_pictures_pass(gate: Gate, answering: Answering) -> None:
     assert found.figures["ssim_mean"] == pytest.approx(1)
 
 
+def test_a_reference_that_was_closed_since_is_opened_again(
+    manifest_of: MakeManifest, answering: Answering
+) -> None:
+    manifest = manifest_of("image-to-image", outputs=[{"name": "y", "range": [-1, 1]}])
+    reference = answering(mending())
+    gate = Gate(manifest, reference, PictureSamples(manifest, pictures(24)))
+    reference.close()
+
+    assert gate.judge(answering(mending())).passed is True
+
+
 def test_the_psnr_is_that_of_the_error(gate: Gate, answering: Answering) -> None:
     """One grey level of 255: 20 · log10(255) = 48.13 dB."""
     found = gate.judge(answering(mending(1.0)))
