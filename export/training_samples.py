@@ -35,7 +35,7 @@ def check_reference(data: bytes, manifest: Manifest, runner: Runner) -> Referenc
     """Compare the model with samples from its training.
 
     data: an ``.npz`` with one array for every input and output that the manifest names, any number
-    of samples in the first axis; read without pickle.
+    of samples in the first axis; read without pickle. A latent may be [N, dim, 1, 1] there.
 
     Raises UsageError where it is something else, ModelError where the model computes other outputs.
     """
@@ -45,6 +45,11 @@ def check_reference(data: bytes, manifest: Manifest, runner: Runner) -> Referenc
         wanted = next((s.dtype for s in runner.signature.inputs if s.name == name), value.dtype)
         if value.dtype.kind == wanted.kind:
             feeds[name] = value.astype(wanted)
+    if manifest.latent is not None:
+        flat = feeds[manifest.latent.name]
+        # Networks of convolutions take [N, dim, 1, 1]; a bundle's latent is flat.
+        if flat.shape[1:2] == (manifest.latent.dim,) and set(flat.shape[2:]) == {1}:
+            feeds[manifest.latent.name] = flat.reshape(flat.shape[:2])
     try:
         with trial():
             outputs = runner.infer(feeds)

@@ -79,6 +79,17 @@ def test_double_precision_samples_are_read(
     assert check_reference(samples, generator(), load(drawing())).samples == 6
 
 
+def test_latents_are_taken_as_a_network_of_convolutions_took_them(
+    drawing: Make, generator: MakeManifest, load: Load, latents: Tensor
+) -> None:
+    image = load(drawing()).infer({"latent": latents})["image"]
+    samples = saved(latent=latents[..., None, None], image=image)
+
+    assert check_reference(samples, generator(), load(drawing())).samples == 6
+    with pytest.raises(ModelError, match="reinitialised weights"):
+        check_reference(samples, generator(), load(drawing(seed=5)))
+
+
 def test_a_model_of_fixed_batch_takes_any_number_of_samples(
     drawing: Make, generator: MakeManifest, load: Load, trained: bytes
 ) -> None:
