@@ -82,6 +82,19 @@ def _labelled(folder: Path, labels: tuple[str, ...]) -> list[tuple[Path, int]]:
             expected=f"a folder in it for each of {', '.join(labels[:10])}",
             found="none of them",
         )
+    others = sorted(
+        one.name
+        for one in folder.iterdir()
+        if one.is_dir() and one.name not in labels and not one.name.startswith(".")
+    )
+    if others:
+        raise UsageError(
+            f"{folder} has folders of no label",
+            expected=f"only folders named {', '.join(labels[:10])}",
+            found=", ".join(others[:10]),
+            remedy="Name them as the bundle names its labels, or take them out: nothing in them "
+            "would count.",
+        )
     found = []
     for number, path in folders:
         files = list_files([path])

@@ -193,6 +193,16 @@ def test_a_classifier_over_labelled_folders(
     assert "<svg" in text
 
 
+def test_a_folder_of_no_label_is_not_left_out_in_silence(
+    tmp_path: Path, classifier: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label in ("dark", "dim"):
+        save(tmp_path / "set" / label / "1.png", np.full((64, 64, 3), 9))
+    assert run("evaluate", "classification", classifier, tmp_path / "set") == 2
+    error = capsys.readouterr().err
+    assert "expected only folders named dark, bright; found dim." in error
+
+
 def test_a_folder_without_labels_and_a_detector_in_a_classifiers_place(
     tmp_path: Path, classifier: Path, detector: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
