@@ -215,7 +215,7 @@ def measure(*, seed: int = 0, scale: float = 1.0) -> list[Baseline]:
     def some(count: int, least: int) -> int:
         return max(least, round(count * scale))
 
-    people = range(_HELD_OUT + seed, _HELD_OUT + seed + some(220, 80))
+    people = range(_HELD_OUT + seed, _HELD_OUT + seed + some(220, 90))
     faces = faces_by_pixels(list(face_samples(people, each=4, seed=seed)))
     difference = people_by_difference(moving_scenes(seed=_HELD_OUT + seed, count=some(24, 2)))
     known = list(track_clips(seed=2 * seed, count=some(350, 21)))

@@ -54,7 +54,13 @@ _WIDTHS = np.repeat(
     [[0.088, 0.064], [0.06, 0.045], [0.05, 0.036], [0.062, 0.05], [0.046, 0.036], [0.037, 0.032]],
     2, axis=0,
 )  # fmt: skip
-_LAYERS = ((1.0, 0.66), (0.76, 1.0), (0.34, 1.2))  # share of the width, share of the colour
+_UNDER_TOP = 0.22  # metres that thighs count as farther, so that what is worn above hangs over them
+# Of a limb's width and of its colour: each layer is narrower, lighter and nearer to the light.
+_LAYERS = ((1.0, 0.66), (0.76, 1.0), (0.34, 1.2))
+_FINE_LAYERS = (
+    (1.0, 0.62), (0.9, 0.78), (0.78, 0.9), (0.64, 1.0), (0.46, 1.08), (0.26, 1.16),
+)  # fmt: skip
+_FINE_FROM = 130  # pixels of a body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +157,8 @@ def draw_body(
     if (high - low < 2).any():
         return None
     fine = 2 if box[3] - box[1] < _SMOOTH_BELOW else 1
-    canvas = _Canvas(low, high - low, fine, who.trousers, sun)
+    layers = _FINE_LAYERS if box[3] - box[1] >= _FINE_FROM else _LAYERS
+    canvas = _Canvas(low, high - low, fine, who.trousers, sun, layers)
     head = heads.lay(
         who,
         HeadView(
@@ -207,6 +214,7 @@ def _limbs(
     )  # fmt: skip
     widths = _WIDTHS * scale[_BONES] * (wear.build * who.tall)
     middles = depths[_BONES].mean(axis=1)
+    middles[:2] += _UNDER_TOP
     limbs = [
         _Limb(points=flat[rows], radii=width, color=colors[index // 2], depth=float(depth))
         for index, (rows, width, depth) in enumerate(zip(_BONES, widths, middles, strict=True))
@@ -293,10 +301,11 @@ class _Canvas:
 
     def __init__(
         self, low: NDArray[np.int64], span: NDArray[np.int64], fine: int, rim: Color,
-        sun: tuple[float, float],
+        sun: tuple[float, float], layers: tuple[tuple[float, float], ...],
     ) -> None:  # fmt: skip
         self._low, self._fine = low, fine
         self._sun = np.asarray(sun)
+        self._layers = layers
         width, height = (int(v) * fine for v in span)
         self.image = np.empty((height, width, 3), np.uint8)
         self.image[:] = [round(v * 0.5) for v in rim]
@@ -307,15 +316,13 @@ class _Canvas:
         return (points - self._low) * self._fine
 
     def outlines(self, limbs: list[_Limb]) -> list[list[NDArray[np.int32]]]:
-        """Of each limb three outlines, each narrower and nearer to the light: a rounded limb."""
+        """Of each limb an outline for every layer, so that it looks round."""
         pairs = [index for index, limb in enumerate(limbs) if len(limb.points) == 2]
         points = self._placed(np.stack([limbs[index].points for index in pairs]))
         radii = np.stack([limbs[index].radii for index in pairs]) * self._fine
         ends, ways = _capsules(points, radii)
-        shift = self._sun * radii.mean(axis=1)[:, None, None] * 0.3
-        layers = [
-            _fixed(ends + ways * share + shift * layer) for layer, (share, _) in enumerate(_LAYERS)
-        ]
+        shift = self._sun * radii.mean(axis=1)[:, None, None]
+        layers = [_fixed(ends + ways * share + shift * (1 - share)) for share, _ in self._layers]
         found: list[list[NDArray[np.int32]]] = [[] for _ in limbs]
         for row, index in enumerate(pairs):
             found[index] = [layer[row] for layer in layers]
@@ -326,17 +333,20 @@ class _Canvas:
 
     def _wide(self, limb: _Limb) -> list[NDArray[np.int32]]:
         points, radii = self._placed(limb.points), limb.radii * self._fine
-        centre, shift = points.mean(axis=0), self._sun * radii.mean() * 0.3
+        centre, shift = points.mean(axis=0), self._sun * radii.mean()
         return [
             _fixed(
-                _hull(centre + (points - centre) * (share**0.5, 1.0) + shift * layer, radii * share)
+                _hull(
+                    centre + (points - centre) * (share**0.5, 1.0) + shift * (1 - share),
+                    radii * share,
+                )
             )
-            for layer, (share, _) in enumerate(_LAYERS)
+            for share, _ in self._layers
         ]
 
     def limb(self, limb: _Limb, outlines: list[NDArray[np.int32]]) -> None:
         """One limb, over what was drawn before."""
-        for outline, (_, tone) in zip(outlines, _LAYERS, strict=True):
+        for outline, (_, tone) in zip(outlines, self._layers, strict=True):
             color = [min(255.0, v * tone) for v in limb.color]
             cv2.fillConvexPoly(self.image, outline, color, cv2.LINE_8, _FIXED_POINT)
         cv2.fillConvexPoly(self._alpha, outlines[0], 255, cv2.LINE_8, _FIXED_POINT)

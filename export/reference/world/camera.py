@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.types import ByteImage
 
 _TILE = 64  # pixels that a tile of noise is larger than the picture
-_LAMP = 1.9  # the camera's own infrared light, to what there was
+_LAMPS = (1.25, 1.9)  # a camera's own infrared light, indoors and outdoors, to what there was
 _LEVELS = np.arange(256, dtype=np.float64)
 
 
@@ -47,6 +47,7 @@ class Camera:
         self._shake = upto(0.6, 2.6) * self._scale if chance(0.45) else 0.0
         self._blur = upto(0.4, 1.1) * self._scale if chance(0.5) else 0.0
         self._infrared = night and chance(0.4)
+        self._lamp = _LAMPS[not indoors] if self._infrared else 1.0
         self._jpeg = int(random.integers(30, 85)) if chance(0.6) else None
         self._rain = int(upto(60, 220)) if not indoors and chance(0.25) else 0
         self._clouds = [] if night or indoors or not chance(0.55) else self._cloud_plan()
@@ -129,7 +130,7 @@ class Camera:
     def _exposed(self, picture: ByteImage, time: float) -> ByteImage:
         gain = 1 + self._flicker * math.sin(2 * math.pi * self._flicker_rate * time)
         gain += self._drift * math.sin(0.7 * time)
-        gain *= _LAMP if self._infrared else 1.0
+        gain *= self._lamp
         curve = 255 * np.clip(_LEVELS / 255 * gain, 0, 1) ** self._gamma
         tint = np.full(3, self._tint.mean()) if self._infrared else self._tint
         table = np.clip(curve[:, None] * tint, 0, 255).astype(np.uint8)
