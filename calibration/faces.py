@@ -114,7 +114,7 @@ class WholeFinder(Finder):
                 "the model takes faces, and nothing finds them in these pictures",
                 expected=f"a detector, or faces cut out before, of {width} × {height} pixels",
                 found=f"a picture of {size[0]} × {size[1]} pixels",
-                remedy="Name the bundle of a face detector.",
+                remedy="Name the bundle of a face detector: --detector BUNDLE",
             )
         return [((), self.shape.cut(picture, ()))]
 

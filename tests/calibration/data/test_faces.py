@@ -82,6 +82,7 @@ def test_whole_pictures_without_a_detector_are_refused(
         open_set([portraits], recogniser, count=3)
     assert "112 × 112" in str(caught.value)
     assert "320 × 320" in str(caught.value)
+    assert "--detector BUNDLE" in str(caught.value)
 
 
 def test_a_detector_without_landmarks_cannot_align(
