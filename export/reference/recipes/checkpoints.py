@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from edge.durable import replace_file
 from edge.errors import UsageError
@@ -110,9 +109,3 @@ def _damaged(path: Path, exc: Exception) -> UsageError:
         found=f"{type(exc).__name__}: {lines[0][:200]}" if lines else type(exc).__name__,
         remedy="Remove it and begin the training anew.",
     )
-
-
-def weights_of(learner: Learner) -> dict[str, Tensor]:
-    """The exported network's weights, on the CPU."""
-    state = learner.networks[learner.exported].state_dict()
-    return {name: value.detach().cpu() for name, value in state.items()}

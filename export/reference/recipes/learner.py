@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from torch.optim import Optimizer
 from edge.types import ByteImage
 
 Arrays = dict[str, NDArray[np.generic]]
+State = dict[str, Any]  # tensors by name, or such mappings by the name of a network
 
 
 class Learner(ABC):
@@ -45,3 +47,8 @@ class Learner(ABC):
     @abstractmethod
     def samples(self) -> Arrays:
         """Inputs and outputs of the exported network by their names in the bundle."""
+
+    def weights(self) -> State:
+        """What is exported, on the CPU: the weights of ``exported``."""
+        state = self.networks[self.exported].state_dict()
+        return {name: value.detach().cpu() for name, value in state.items()}

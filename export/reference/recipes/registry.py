@@ -16,6 +16,10 @@ _LEARNERS = {
     "dcgan": "DcganLearner",
     "infogan": "InfoganLearner",
     "recogniser": "RecogniserLearner",
+    "detector": "DetectorLearner",
+    "vae": "VaeLearner",
+    "behaviour": "BehaviourLearner",
+    "cgan": "CganLearner",
 }
 NAMES = tuple(_LEARNERS)
 

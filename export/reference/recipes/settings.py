@@ -75,12 +75,62 @@ class RecogniserSettings(RecipeSettings):
     angle: float = 0.3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaeSettings(RecipeSettings):
+    """scenes, held_out: to learn from and to measure with, ``each`` frames of every one, by so many
+    cameras (views). size: width and height, multiples of 16. beta: weight of the divergence."""
+
+    scenes: int
+    held_out: int
+    each: int
+    views: int
+    size: tuple[int, int] = (160, 96)
+    latent: int = 64
+    width: int = 16
+    beta: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BehaviourSettings(RecipeSettings):
+    """each, held_out: clips of every behaviour to learn from, and to measure with. width: channels
+    that a frame is looked at with."""
+
+    each: int
+    held_out: int
+    width: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CganSettings(RecipeSettings):
+    """each: clips of every behaviour. latent, width, keep: as DCGAN's."""
+
+    each: int
+    latent: int = 64
+    width: int = 32
+    keep: float = 0.998
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorSettings(RecipeSettings):
+    """scenes, held_out: six frames of each, to learn from and to measure with. size: width and
+    height of a frame, multiples of 32. width: channels of the widest features."""
+
+    scenes: int
+    held_out: int
+    size: tuple[int, int] = (320, 192)
+    width: int = 12
+
+
 FULL: dict[str, RecipeSettings] = {
     "dcgan": DcganSettings(steps=6000, batch=32, rate=2e-4, people=6000, held_out=1000),
     "infogan": InfoganSettings(steps=6000, batch=32, rate=2e-4, people=6000, held_out=1000),
     "recogniser": RecogniserSettings(
         steps=6000, batch=96, rate=5e-2, people=1500, views=12, held_out=300, held_out_views=4
     ),
+    "detector": DetectorSettings(steps=5000, batch=16, rate=2e-3, scenes=500, held_out=100),
+    "vae": VaeSettings(steps=3000, batch=32, rate=1e-3, scenes=160, held_out=80, each=12, views=4),
+    "behaviour": BehaviourSettings(steps=2500, batch=32, rate=2e-3, each=250, held_out=60),
+    "cgan": CganSettings(steps=5000, batch=32, rate=2e-4, each=250),
 }
 TOY: dict[str, RecipeSettings] = {
     "dcgan": DcganSettings(
@@ -93,6 +143,15 @@ TOY: dict[str, RecipeSettings] = {
         steps=4, batch=8, rate=5e-2, people=4, views=4, held_out=3, held_out_views=2, size=16,
         width=8,
     ),
+    "detector": DetectorSettings(
+        steps=4, batch=4, rate=2e-3, scenes=1, held_out=1, size=(128, 96), width=4
+    ),
+    "vae": VaeSettings(
+        steps=4, batch=4, rate=1e-3, scenes=2, held_out=4, each=2, views=1, size=(64, 48),
+        latent=8, width=4,
+    ),
+    "behaviour": BehaviourSettings(steps=4, batch=7, rate=1e-3, each=1, held_out=1, width=4),
+    "cgan": CganSettings(steps=16, batch=7, rate=1e-2, each=1, latent=8, width=4, keep=0.5),
 }  # fmt: skip
 
 

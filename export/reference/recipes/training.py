@@ -167,8 +167,7 @@ def _finish(
     for network in learner.networks.values():
         network.eval()
     torch.manual_seed(settings.seed)
-    weights = checkpoints.weights_of(learner)
-    data = checkpoints.packed(weights)
+    data = checkpoints.packed(learner.weights())
     replace_file(folder / WEIGHTS, data)
     with torch.no_grad():
         _write_arrays(folder / REFERENCE, learner.samples())

@@ -1,0 +1,29 @@
+"""Clips of people who do something, to learn behaviours from."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.types import ByteImage
+from export.reference.recipes.data import gather
+from export.reference.world.samples import track_clips
+from export.reference.world.truth import BEHAVIOURS
+
+FRAMES, SIDE = 16, 48  # of a clip; two seconds
+HELD_OUT = 1 << 40  # from this seed on: never learned from
+Labels = NDArray[np.int64]
+
+
+def clips(each: int, *, seed: int) -> tuple[ByteImage, Labels]:
+    """``each`` clips of every behaviour, in turn: uint8 ``[N, 16, 48, 48, 3]`` BGR, and which
+    behaviour of BEHAVIOURS each is."""
+    found = gather(partial(_of_each, seed=seed), each, "clips of each behaviour")
+    return np.concatenate(found), np.tile(np.arange(len(BEHAVIOURS)), each)
+
+
+def _of_each(index: int, *, seed: int) -> ByteImage:
+    several = track_clips(seed=seed + index, count=len(BEHAVIOURS), frames=FRAMES, size=SIDE)
+    return np.stack([clip.pixels for clip in several])
