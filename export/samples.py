@@ -23,8 +23,8 @@ _GENERATED_COUNT = 200
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pictures:
     """What the user names. calibrate, judge: folders, pictures, videos, the folder of a generator's
-    bundle, or ``noise``. detector: the bundle that finds faces in them. count: how many each part
-    is to have."""
+    bundle, or ``noise``. detector: the bundle that finds faces in them. count: how many to
+    calibrate on, and as many to search on; twice as many are judged on."""
 
     calibrate: tuple[str, ...] = ()
     judge: tuple[str, ...] = ()
@@ -68,9 +68,10 @@ def open_samples(
 ) -> Samples | None:
     """The samples for a model; None where it takes pictures and none were named.
 
-    What is named to calibrate on alone is parted into three by file, a third each; with two files
-    one is judged on, a single one, a video, is parted in time. What is named to judge on is parted
-    into halves, one to search and one to judge on.
+    What is named to calibrate on alone is parted by file: half is judged on, for a verdict takes
+    most samples, a quarter each serves the ranges and the search. With two files one is judged on;
+    a single one, a video, is parted in time. Of what is named to judge on a third serves the
+    search.
 
     Raises what ``calibration.dataset.open_set`` raises, and UsageError where noise is mixed with
     pictures, something is named for both or a part would hold less than two samples.
@@ -81,25 +82,25 @@ def open_samples(
         return None
     opener = _Opener(pictures, manifest)
     if not pictures.judge or pictures.judge == pictures.calibrate:
-        return _in_three(opener.open(pictures.calibrate, 3 * pictures.count))
+        return _in_three(opener.open(pictures.calibrate, 4 * pictures.count))
     _require_apart(pictures.calibrate, pictures.judge)
     calibrate = None
     if pictures.calibrate:
         calibrate = opener.open(pictures.calibrate, pictures.count)
-    search, judge = opener.open(pictures.judge, 2 * pictures.count).split(0.5)
+    search, judge = opener.open(pictures.judge, 3 * pictures.count).split(1 / 3)
     return Samples(calibrate=calibrate, search=search, judge=judge, kind=judge.kind)
 
 
 def _in_three(found: CalibrationSet) -> Samples:
-    if found.count < 3 * LEAST:
+    if found.count < 4 * LEAST:
         raise UsageError(
             "there are too few pictures to calibrate, to choose layers and to judge by others",
-            expected=f"at least {LEAST} for each, of different files",
-            found=f"{found.count} in all",
+            expected=f"at least {4 * LEAST}, of different files",
+            found=f"{found.count}",
             remedy="Name more pictures.",
         )
     # The judge's part first: it is the one that has files of its own as soon as there are two.
-    seen, judge = found.split(2 / 3)
+    seen, judge = found.split(0.5)
     calibrate, search = seen.split(0.5)
     return Samples(calibrate=calibrate, search=search, judge=judge, kind=judge.kind)
 
@@ -171,6 +172,6 @@ def _latents(pictures: Pictures, manifest: Manifest, signature: Signature) -> Sa
             found=" ".join((*pictures.calibrate, *pictures.judge)),
         )
     found = open_set(
-        NOISE, manifest, count=3 * pictures.count, seed=pictures.seed, signature=signature
+        NOISE, manifest, count=4 * pictures.count, seed=pictures.seed, signature=signature
     )
     return replace(_in_three(found), kind="latent")

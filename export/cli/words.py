@@ -37,7 +37,7 @@ def add_judging(parser: ArgumentParser) -> None:
         nargs="+",
         metavar="WHAT",
         help="what to choose layers and to judge variants on, other files for each (default: a "
-        "third each of the pictures that --calibrate names)",
+        "quarter and a half of the pictures that --calibrate names)",
     )
     parser.add_argument(
         "--detector",
@@ -50,8 +50,8 @@ def add_judging(parser: ArgumentParser) -> None:
         type=positive,
         default=200,
         metavar="N",
-        help="pictures to calibrate on, as many to choose layers on and to judge on (default: "
-        "%(default)s)",
+        help="pictures to calibrate on, as many to choose layers on, twice as many to judge on "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--method",

@@ -32,25 +32,25 @@ def faces(tmp_path: Path, blobs: Callable[[int], Any]) -> Path:
 
 
 def test_what_is_judged_on_is_not_calibrated_on(base: Base, faces: Path) -> None:
-    samples = open_samples(Pictures(calibrate=(str(faces),), count=8), base.manifest, NONE)
+    samples = open_samples(Pictures(calibrate=(str(faces),), count=6), base.manifest, NONE)
     assert samples is not None
     assert samples.calibrate is not None
     assert samples.kind == "real"
     parts = [samples.calibrate, samples.search, samples.judge]
-    assert [part.count for part in parts] == [8, 8, 8]
+    assert [part.count for part in parts] == [6, 6, 12]
     seen = [{picture.tobytes() for picture in part.pictures()} for part in parts]
     assert len(set.union(*seen)) == 24
     assert samples.seen is samples.calibrate
     told = samples.lines(calibrated=True)
-    assert [line.split(" 8 samples from 8 files (real)")[0] for line in told] == [
-        "calibrated on",
-        "layers chosen on",
-        "judged on",
+    assert [line.split(" files (real)")[0] for line in told] == [
+        "calibrated on 6 samples from 6",
+        "layers chosen on 6 samples from 6",
+        "judged on 12 samples from 12",
     ]
     assert samples.lines(calibrated=False) == told[-1:]
 
 
-@pytest.mark.parametrize("files", [1, 2, 3, 5])
+@pytest.mark.parametrize("files", [1, 2, 3, 4, 6])
 def test_few_files_are_parted_so_that_the_judge_has_its_own(
     base: Base, blobs: Callable[[int], Any], tmp_path: Path, files: int
 ) -> None:
@@ -72,13 +72,13 @@ def test_few_files_are_parted_so_that_the_judge_has_its_own(
     assert len({part.sha256 for part in parts}) == 3
     groups = [set(part.groups) for part in parts]
     assert files == 1 or not groups[2] & (groups[0] | groups[1])
-    assert files < 3 or not groups[0] & groups[1]
+    assert files < 4 or not groups[0] & groups[1]
 
 
-def test_pictures_that_do_not_make_three_parts_are_refused(base: Base, faces: Path) -> None:
-    five = tuple(str(faces / f"{index:02}.png") for index in range(5))
-    with pytest.raises(UsageError, match=r"at least 2 for each.*5 in all"):
-        open_samples(Pictures(calibrate=five), base.manifest, NONE)
+def test_pictures_that_are_too_few_to_be_parted_are_refused(base: Base, faces: Path) -> None:
+    seven = tuple(str(faces / f"{index:02}.png") for index in range(7))
+    with pytest.raises(UsageError, match=r"at least 8, of different files.*7"):
+        open_samples(Pictures(calibrate=seven), base.manifest, NONE)
 
 
 def test_the_same_folder_twice_is_split_as_well(base: Base, faces: Path) -> None:
@@ -125,7 +125,7 @@ def test_judging_alone_calibrates_nothing(base: Base, faces: Path) -> None:
     assert samples is not None
     assert samples.calibrate is None
     assert samples.seen is samples.search
-    assert (samples.search.count, samples.judge.count) == (6, 6)
+    assert (samples.search.count, samples.judge.count) == (6, 12)
     assert samples.search.sha256 != samples.judge.sha256
     assert open_samples(None, base.manifest, NONE) is None
 
