@@ -18,6 +18,7 @@ from edge.manifest import Input
 from edge.runner.base import Signature, TensorSpec
 
 _IN_PIXELS = "align"
+_ONE_OUTPUT = ("embedding", "logits", "clip_logits")
 _CLASSIFIERS = ("logits", "clip_logits")
 
 
@@ -64,6 +65,14 @@ def fit(values: Mapping[str, Any], signature: Signature, wishes: Wishes) -> dict
             wanted = _with_range(wanted, wishes)
         fitted["input"] = fit_input(wanted, signature, wishes.size)
     fitted["outputs"] = _outputs(values, signature, wishes.output_range)
+    if values["decoder"]["name"] in _ONE_OUTPUT and len(signature.outputs) != 1:
+        names = ", ".join(spec.name for spec in signature.outputs[:4])
+        raise DecoderMismatchError(
+            "the model has another number of outputs than the template reads",
+            expected=f"one output, for decoder {values['decoder']['name']}",
+            found=f"{len(signature.outputs)}: {names}{', …' * (len(signature.outputs) > 4)}",
+            remedy="Choose the template that the model was trained with.",
+        )
     if wishes.labels:
         fitted["labels"] = list(wishes.labels)
     elif values["decoder"]["name"] in _CLASSIFIERS and not values.get("labels"):

@@ -104,6 +104,23 @@ def test_a_model_of_another_family_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_model_of_many_outputs_is_no_recogniser(run: Any, tmp_path: Path, capsys: Any) -> None:
+    side = 112
+    picture = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, side, side])
+    names = [f"out{number}" for number in range(6)]
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, side, side]) for name in names
+    ]
+    nodes = [helper.make_node("Relu", ["data"], [name]) for name in names]
+    graph = helper.make_graph(nodes, "many", [picture], outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path = tmp_path / "many.onnx"
+    path.write_bytes(model.SerializeToString())
+    words = ["--template", "arcface-rgb", "--out", tmp_path / "out"]
+    assert run("bundle", "new", path, *words) == 2
+    assert "found 6: out0, out1, out2, out3, …. Choose the template" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("template", ["yunet", "yolox", "reid-0095", "landmarks-0009"])
 @pytest.mark.parametrize("shape", [(), (0,), (0, 0), (0, 6), (1, 0, 6), (3,)])
 def test_outputs_of_no_known_form_are_refused(
