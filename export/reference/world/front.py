@@ -28,7 +28,7 @@ class Expression:
     brows: float = 0.0
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)  # a fine front takes a megabyte
 def paint_front(who: Person, expression: Expression, side: int) -> tuple[Floats, Floats]:
     """The painted front ``[S, S, 3]`` and how far each place of it stands out, head units."""
     scale, middle = side / 2 / SPAN, side / 2 - 0.5
