@@ -72,8 +72,9 @@ class BehaviourLearner(Learner):
 
     def __init__(self, settings: BehaviourSettings, device: str) -> None:
         self._settings, self._device = settings, device
-        self._clips, self._truth = clips(settings.each, seed=settings.seed * 1_000_000)
         self._asked, self._right = clips(settings.held_out, seed=HELD_OUT)
+        # Last, so that it is still there for the recipe that learns from the same.
+        self._clips, self._truth = clips(settings.each, seed=settings.seed * 1_000_000)
         self.data = digest(self._clips, self._truth)
         self._batches = Batches(len(self._clips), settings.batch, seed=settings.seed)
         net = network(settings).to(device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,13 @@ HELD_OUT = 1 << 40  # from this seed on: never learned from
 Labels = NDArray[np.int64]
 
 
+@lru_cache(maxsize=1)  # two recipes learn from the same, and rendering takes minutes
 def clips(each: int, *, seed: int) -> tuple[ByteImage, Labels]:
     """``each`` clips of every behaviour, in turn: uint8 ``[N, 16, 48, 48, 3]`` BGR, and which
-    behaviour of BEHAVIOURS each is."""
+    behaviour of BEHAVIOURS each is. The last that were asked for are kept."""
     found = gather(partial(_of_each, seed=seed), each, "clips of each behaviour")
-    return np.concatenate(found), np.tile(np.arange(len(BEHAVIOURS)), each)
+    pictures = np.concatenate(found)
+    return pictures, np.tile(np.arange(len(BEHAVIOURS)), each)
 
 
 def _of_each(index: int, *, seed: int) -> ByteImage:
