@@ -106,7 +106,7 @@ class CganSettings(RecipeSettings):
 
     each: int
     latent: int = 64
-    width: int = 32
+    width: int = 24
     keep: float = 0.998
 
 
@@ -130,7 +130,7 @@ FULL: dict[str, RecipeSettings] = {
     "detector": DetectorSettings(steps=4000, batch=16, rate=2e-3, scenes=500, held_out=100),
     "vae": VaeSettings(steps=3000, batch=32, rate=1e-3, scenes=160, held_out=80, each=12, views=4),
     "behaviour": BehaviourSettings(steps=2500, batch=32, rate=2e-3, each=250, held_out=60),
-    "cgan": CganSettings(steps=5000, batch=32, rate=2e-4, each=250),
+    "cgan": CganSettings(steps=3000, batch=32, rate=2e-4, each=250),
 }
 TOY: dict[str, RecipeSettings] = {
     "dcgan": DcganSettings(
