@@ -16,7 +16,7 @@ from edge.types import ByteImage
 
 _GAP = 2
 _SMOOTHED_OVER = 25
-_COLORS = (BLUE, RED, GREEN, ORANGE, GREY)
+_COLORS = (BLUE, RED, GREEN, ORANGE, GREY, "#cc79a7", "#56b4e9")
 
 
 def grid(pictures: ByteImage, *, columns: int, scale: int = 1) -> ByteImage:
