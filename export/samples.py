@@ -24,13 +24,15 @@ _GENERATED_COUNT = 200
 class Pictures:
     """What the user names. calibrate, judge: folders, pictures, videos, the folder of a generator's
     bundle, or ``noise``. detector: the bundle that finds faces in them. count: how many to
-    calibrate on, and as many to search on; twice as many are judged on."""
+    calibrate on, and as many to search on; twice as many are judged on. augment: fill up what is
+    calibrated on with pictures made from those found; nothing is judged on such."""
 
     calibrate: tuple[str, ...] = ()
     judge: tuple[str, ...] = ()
     detector: Path | None = None
     count: int = _GENERATED_COUNT
     seed: int = 0
+    augment: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +83,18 @@ def open_samples(
     if pictures is None:
         return None
     opener = _Opener(pictures, manifest)
+    if pictures.augment and not pictures.judge:
+        raise UsageError(
+            "pictures that are made from others are not judged on",
+            expected="--judge with pictures of their own beside --augment",
+            found="--augment alone",
+        )
     if not pictures.judge or pictures.judge == pictures.calibrate:
         return _in_three(opener.open(pictures.calibrate, 4 * pictures.count))
     _require_apart(pictures.calibrate, pictures.judge)
     calibrate = None
     if pictures.calibrate:
-        calibrate = opener.open(pictures.calibrate, pictures.count)
+        calibrate = opener.open(pictures.calibrate, pictures.count, augment=pictures.augment)
     search, judge = opener.open(pictures.judge, 3 * pictures.count).split(1 / 3)
     return Samples(calibrate=calibrate, search=search, judge=judge, kind=judge.kind)
 
@@ -126,7 +134,7 @@ class _Opener:
         if pictures.detector is not None:
             self._detector = open_bundle(pictures.detector, require_signed=False)
 
-    def open(self, words: tuple[str, ...], count: int) -> CalibrationSet:
+    def open(self, words: tuple[str, ...], count: int, *, augment: bool = False) -> CalibrationSet:
         with Progress("choosing pictures", count) as progress:
             return open_set(
                 _what(words),
@@ -134,6 +142,7 @@ class _Opener:
                 count=count,
                 seed=self._seed,
                 detector=self._detector,
+                augment=augment,
                 watch=progress.step,
             )
 

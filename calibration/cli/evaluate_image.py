@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calibration.cli.evaluate_models import add_output
 from edge.cli.command import SubParsers, subcommand
 from edge.cli.console import Progress, print_json, table
 from edge.errors import UsageError
@@ -32,13 +33,17 @@ def add_image(kinds: SubParsers) -> None:
     sub.add_argument(
         "actual", type=Path, metavar="ACTUAL", help="the same: in folders, pairs by name"
     )
-    sub.add_argument("--json", action="store_true", help="print one JSON document")
+    add_output(sub)
 
 
 def _image(arguments: Namespace) -> int:
+    from calibration.cli.evaluate_pages import likeness_page
     from calibration.likeness import compare_pictures
+    from calibration.report import require_page
+    from edge.durable import write_new_file
     from edge.media.image import read_image
 
+    require_page(arguments.report)
     pairs = _pairs(arguments.reference, arguments.actual)
     found: dict[str, Likeness] = {}
     with Progress("comparing", len(pairs)) as progress:
@@ -46,6 +51,8 @@ def _image(arguments: Namespace) -> int:
             found[name] = compare_pictures(read_image(reference), read_image(actual), name=name)
             progress.step()
     means = _means(list(found.values()))
+    if arguments.report is not None:
+        write_new_file(arguments.report, likeness_page(pairs, found, means))
     if arguments.json:
         print_json(
             {

@@ -42,7 +42,7 @@ def add_detection(kinds: SubParsers) -> None:
         help="columns file,label,x1,y1,x2,y2 in pixels, files beside it; a picture with nothing "
         "in it has a line with its file alone; column ignored: 1 for what need not be found",
     )
-    _add_output(sub)
+    add_output(sub)
 
 
 def add_classification(kinds: SubParsers) -> None:
@@ -65,7 +65,7 @@ def add_classification(kinds: SubParsers) -> None:
         metavar="BUNDLE",
         help="finds the faces in them; without one they have to be cut out already",
     )
-    _add_output(sub)
+    add_output(sub)
 
 
 def _add_bundle(sub: ArgumentParser) -> None:
@@ -73,7 +73,8 @@ def _add_bundle(sub: ArgumentParser) -> None:
     sub.add_argument("--variant", help="run this variant (default: what suits this machine)")
 
 
-def _add_output(sub: ArgumentParser) -> None:
+def add_output(sub: ArgumentParser) -> None:
+    """Where what was measured goes."""
     sub.add_argument("--report", type=Path, metavar="HTML", help="write a page with plots, too")
     sub.add_argument("--json", action="store_true", help="print one JSON document")
 

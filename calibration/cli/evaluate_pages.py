@@ -6,20 +6,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from calibration.plots import Curve, curves, matrix
 from calibration.report import Gallery, Plot, Section, Table, render_page
+from edge.media.image import read_image
 from edge.types import ByteImage
 
 if TYPE_CHECKING:
     from calibration.bootstrap import Interval
     from calibration.classification import Classified
     from calibration.detection import Matches
+    from calibration.likeness import Likeness
     from edge.types import Detections
 
 _BOX = (0, 158, 115)  # BGR
 _WIDEST = 360
+_MOST_PAIRS = 6
 
 
 def detection_page(
@@ -84,6 +88,30 @@ def classification_page(facts: Mapping[str, object], result: Classified) -> byte
     return render_page("Classification", lead=lead, facts=facts, sections=sections)
 
 
+def likeness_page(
+    pairs: Mapping[str, tuple[Path, Path]],
+    found: Mapping[str, Likeness],
+    means: Mapping[str, Interval],
+) -> bytes:
+    """How near pictures are to those that they should be, and the worst of them beside these."""
+    rows = [[name, one.mse, one.psnr, one.ssim] for name, one in found.items()]
+    worst = sorted(found, key=lambda name: found[name].ssim)[:_MOST_PAIRS]
+    shown = []
+    for name in worst:
+        for what, path in zip(("should be", "is"), pairs[name], strict=True):
+            shown.append((f"{name}: {what}", _small(read_image(path))))
+    sections = [
+        Section(title="Means", text=_MEANING, blocks=[_intervals(means)]),
+        Section(title="The least like", blocks=[Gallery(pictures=shown)]),
+        Section(
+            title="Pictures",
+            blocks=[Table(headings=["picture", "MSE", "PSNR dB", "SSIM"], rows=rows)],
+        ),
+    ]
+    lead = f"SSIM {means['ssim'].value:.3f} on average, over {len(found)} pictures"
+    return render_page("Pictures", lead=lead, facts={}, sections=sections)
+
+
 _MEANING = "Low and high bound the figure with 95 % confidence, by bootstrap over the files."
 
 
@@ -93,14 +121,14 @@ def _intervals(figures: Mapping[str, Interval]) -> Table:
 
 
 def _drawn(file: Path, found: Detections, score: float) -> tuple[str, ByteImage]:
-    import cv2
-
-    from edge.media.image import read_image
-
     picture = read_image(file)
     for box in found.boxes[found.scores >= score]:
         left, top, right, bottom = (round(float(side)) for side in box)
         cv2.rectangle(picture, (left, top), (right, bottom), _BOX, 2)
+    return file.name, _small(picture)
+
+
+def _small(picture: ByteImage) -> ByteImage:
     factor = min(1.0, _WIDEST / picture.shape[1])
     size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
-    return file.name, np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -27,6 +27,12 @@ def add_calibration(parser: ArgumentParser, *, needed: bool) -> None:
         metavar="WHAT",
         help="folders of pictures, pictures, videos, the folder of a generator's bundle, or noise",
     )
+    parser.add_argument(
+        "--augment",
+        action="store_true",
+        help="fill up to --images with turned, cropped, mirrored and lighter or darker ones; "
+        "needs --judge",
+    )
     add_judging(parser)
 
 
@@ -90,6 +96,7 @@ def pictures_from(arguments: Namespace) -> Pictures | None:
         detector=arguments.detector,
         count=arguments.images,
         seed=arguments.seed,
+        augment=arguments.augment,
     )
 
 

@@ -232,7 +232,11 @@ def test_pictures_that_differ_by_a_known_amount(tmp_path: Path, answer: Run) -> 
     for folder, added in (("first", 0), ("second", 10)):
         save(tmp_path / folder / "a.png", picture + added)
         save(tmp_path / folder / "b.png", picture)
-    found = answer("image", tmp_path / "first", tmp_path / "second")
+    report = tmp_path / "report.html"
+    found = answer("image", tmp_path / "first", tmp_path / "second", "--report", report)
+    text = report.read_text()
+    assert 'alt="a.png: should be"' in text
+    assert "over 2 pictures" in text
     assert found["pictures"]["a.png"]["mse"] == pytest.approx(100)
     assert found["pictures"]["a.png"]["psnr"] == pytest.approx(10 * math.log10(255**2 / 100))
     assert found["pictures"]["b.png"] == {"mse": 0, "psnr": None, "ssim": pytest.approx(1)}

@@ -50,6 +50,24 @@ def test_what_is_judged_on_is_not_calibrated_on(base: Base, faces: Path) -> None
     assert samples.lines(calibrated=False) == told[-1:]
 
 
+def test_what_is_calibrated_on_may_be_filled_up_but_not_what_is_judged_on(
+    base: Base, faces: Path, tmp_path: Path
+) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for index in range(4):
+        (faces / f"{index:02}.png").rename(few / f"{index:02}.png")
+    words: dict[str, Any] = {"calibrate": (str(few),), "count": 10, "augment": True}
+    samples = open_samples(Pictures(judge=(str(faces),), **words), base.manifest, NONE)
+    assert samples is not None
+    assert samples.calibrate is not None
+    assert samples.calibrate.count == 10
+    assert samples.search.count + samples.judge.count == 20
+    assert len({picture.tobytes() for picture in samples.calibrate.pictures()}) == 10
+    with pytest.raises(UsageError, match="are not judged on; expected --judge"):
+        open_samples(Pictures(**words), base.manifest, NONE)
+
+
 @pytest.mark.parametrize("files", [1, 2, 3, 4, 6])
 def test_few_files_are_parted_so_that_the_judge_has_its_own(
     base: Base, blobs: Callable[[int], Any], tmp_path: Path, files: int
