@@ -76,7 +76,7 @@ def test_a_camera_that_fails_is_lost_and_comes_back(
     other = watch(rtsp().url, id="other")
     door = watch(server.url)
     door.see(3)
-    assert door.camera.status.reason is None
+    assert door.until_state(Liveness.LIVE).reason is None  # said a moment after the first frame
     first_pid = door.camera.pid
     with fail(server):
         lost = door.until_state(Liveness.LOST)
