@@ -216,13 +216,14 @@ def _idle_triggers(
     place: Place, rule: Mapping[str, object], cameras: Mapping[int, Mapping[str, object]]
 ) -> Iterator[Problem]:
     """Behaviours that the rule waits for and none of its cameras looks for."""
-    named = {camera for _, camera in _texts(rule.get("cameras"))}
-    kinds = {
+    # Lists, not sets: what a file holds in place of a name need not be hashable.
+    named = [camera for _, camera in _texts(rule.get("cameras"))]
+    kinds = [
         behaviour.get("kind")
         for camera in cameras.values()
         if not named or camera.get("id") in named
         for behaviour in _tables(camera, "behaviours").values()
-    }
+    ]
     for index, trigger in _texts(rule.get("on")):
         family, _, kind = trigger.partition(".")
         if family == "behaviour" and kind in BEHAVIOURS and kind not in kinds:

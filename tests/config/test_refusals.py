@@ -505,3 +505,13 @@ def test_whatever_a_file_holds_is_loaded_or_refused(data: st.DataObject) -> None
         Site.model_validate(whole)
     told = [str(problem) for problem in field_problems(caught.value)]
     assert "models: expected this key, which is required; found nothing" in told
+
+
+def test_a_camera_without_a_name_beside_a_rule_on_behaviours_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(
+        '[site]\nid = "a"\n[[cameras]]\nid = []\n'
+        '[[rules]]\ncameras = ["x"]\non = ["behaviour.loitering"]\n'
+    )
+    with pytest.raises(SiteFileError):
+        load_site(path)
