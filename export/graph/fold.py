@@ -9,16 +9,11 @@ import onnx
 from onnx import numpy_helper
 
 from edge.config import forbid_telemetry
+from export.foreign import STUMBLES
 from export.graph.own_axes import fix_own_axes
 from export.graph.view import Array, GraphView, attribute, drop_unread, graphs_of
 
 _QUANTISED = {"QuantizeLinear", "DequantizeLinear"}
-
-# What onnxslim has no error of its own for; whatever it stumbles over, the model is still whole.
-_SLIM_ERRORS = (
-    *(AssertionError, AttributeError, IndexError, KeyError, NotImplementedError),
-    *(RuntimeError, TypeError, ValueError),
-)
 
 
 def fold(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
@@ -37,7 +32,7 @@ def fold(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     whole, trouble = folded.SerializeToString(), ""
     try:
         folded = onnxslim.slim(folded)
-    except _SLIM_ERRORS as exc:
+    except STUMBLES as exc:  # the model is still whole
         folded = onnx.ModelProto.FromString(whole)
         trouble = f"; onnxslim failed ({type(exc).__name__})"
     for merged in _products_with_norm(folded.graph):

@@ -5,12 +5,7 @@ from __future__ import annotations
 import onnx
 
 from edge.config import forbid_telemetry
-
-# ONNX Runtime's symbolic inference has no error of its own: it asserts and indexes.
-_SYMBOLIC_ERRORS = (
-    *(AssertionError, AttributeError, IndexError, KeyError, NotImplementedError),
-    *(RuntimeError, TypeError, ValueError),
-)
+from export.foreign import STUMBLES
 
 
 def infer_shapes(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
@@ -45,7 +40,7 @@ def _symbolic(model: onnx.ModelProto) -> onnx.ModelProto | None:
     copy = onnx.ModelProto.FromString(model.SerializeToString())
     try:
         done: onnx.ModelProto | None = SymbolicShapeInference.infer_shapes(copy, auto_merge=True)
-    except _SYMBOLIC_ERRORS:
+    except STUMBLES:
         return None
     return done
 

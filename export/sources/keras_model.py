@@ -142,6 +142,7 @@ def _read_config(data: bytes, name: str) -> dict[str, Any]:
                 config = json.loads(archive.read("config.json"))
             else:
                 config = None
+    # zipfile has no other word for an archive of a version that it does not know.
     except (zipfile.BadZipFile, NotImplementedError, ValueError, RecursionError, OSError) as exc:
         raise _damaged(name, first_line(exc)) from exc
     if config is None:

@@ -104,6 +104,7 @@ def _load_archive(data: bytes, name: str) -> Source:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.namelist()
+    # zipfile has no other word for an archive of a version that it does not know.
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as exc:
         raise ModelError(
             f"{name} is no whole archive",

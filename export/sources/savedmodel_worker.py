@@ -76,7 +76,7 @@ def prepare(folder: str, signature: str, target: str) -> tuple[Any, dict[str, An
     require_harmless(saved, folder)
     try:
         loaded = tf.saved_model.load(folder)
-    except Exception as exc:
+    except Exception as exc:  # TensorFlow has no common error of its own
         raise RefusedError(
             "model", f"TensorFlow does not load {folder}", found=one_line(exc)
         ) from exc
@@ -102,7 +102,7 @@ def read(folder: str) -> Any:
     saved = saved_model_pb2.SavedModel()
     try:
         saved.ParseFromString(Path(folder, "saved_model.pb").read_bytes())
-    except Exception as exc:
+    except Exception as exc:  # protobuf's error, which no module names in public, or the file's
         raise RefusedError(
             "model",
             f"{folder} holds no whole SavedModel",

@@ -17,6 +17,7 @@ import numpy as np
 from edge.errors import InferenceError, ModelError, UsageError
 from edge.extras import needing
 from edge.runner.base import Tensor
+from export.foreign import STUMBLES
 from export.sources.base import Run, Shape, Source
 from export.sources.tensors import (
     free_batch_name,
@@ -310,8 +311,8 @@ def foreign_errors(*more: type[Exception]) -> tuple[type[Exception], ...]:
     torch = import_torch()
     return (
         *more,
-        *(ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError),
-        *(RuntimeError, TypeError, ValueError, ImportError, OSError, SyntaxError),
+        *STUMBLES,
+        *(ArithmeticError, ImportError, OSError, SyntaxError),
         torch._dynamo.exc.TorchDynamoException,
         torch._subclasses.fake_tensor.UnsupportedFakeTensorException,
     )
