@@ -8,18 +8,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import Enum
-from types import TracebackType
-from typing import TypeVar
 
+from edge.closing import Running
 from edge.errors import ClosedError, StreamBrokenError
 from edge.types import Frame
-
-Self = TypeVar("Self", bound="CameraFeed")
 
 _MOST_CHANGES = 256
 
@@ -54,7 +51,7 @@ class CameraState:
     ended: bool = False
 
 
-class CameraFeed(ABC):
+class CameraFeed(Running):
     """One live camera. Use as a context manager, or call start and stop; both may be called twice.
 
     While started it has a ``fileno`` that is readable when there may be a new frame or the state
@@ -152,18 +149,6 @@ class CameraFeed(ABC):
     def fault(self) -> BaseException | None:
         """What went wrong in the background that nobody had foreseen; stop raises it."""
         return None
-
-    def __enter__(self: Self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _become(self, liveness: Liveness, reason: str | None, *, ended: bool = False) -> None:
         """Note a state; where it is another one than before, it is a change, and the bell rings."""

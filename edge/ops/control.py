@@ -20,9 +20,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import TypeAlias
 
+from edge.closing import Running
 from edge.errors import EdgewardenError, TransientError, UsageError
 from edge.ops.unix_socket import UnixListener, listen_unix
 from edge.ops.worker import Worker
@@ -44,7 +44,7 @@ Request: TypeAlias = Mapping[str, object]
 Handler: TypeAlias = Callable[[Request], object]
 
 
-class ControlServer:
+class ControlServer(Running):
     """Answers requests between ``start`` and ``stop``, one after another on one thread.
 
     handlers: by command; each gets the whole request and returns what JSON can hold, or a Future
@@ -98,18 +98,6 @@ class ControlServer:
             worker.join()
         finally:
             listener.close()
-
-    def __enter__(self) -> ControlServer:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import json
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
-from types import TracebackType
 
+from edge.closing import Running
 from edge.config import ListenAddress, TcpAddress, UnixAddress
 from edge.errors import UsageError
 from edge.ops.health import Health, HealthReport
@@ -25,7 +25,7 @@ _UNIX_MODE = 0o660
 _WELL = (Health.OK, Health.DEGRADED)
 
 
-class Exporter:
+class Exporter(Running):
     """Serves ``GET /metrics`` and ``GET /health`` between ``start`` and ``stop``.
 
     /metrics is what ``metrics`` returns. /health is the report as JSON, with status 200 where the
@@ -91,18 +91,6 @@ class Exporter:
             server.server_close()
         if server.fault is not None:
             raise server.fault
-
-    def __enter__(self) -> Exporter:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _open(self) -> socket.socket:
         if isinstance(self._listen, UnixAddress):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from threading import Event
-from types import TracebackType
 
+from edge.closing import Running
 from edge.ops.health import Clock, HealthMonitor
 from edge.ops.notify import Notifier
 from edge.ops.worker import Worker
@@ -13,7 +13,7 @@ from edge.ops.worker import Worker
 _LOOK_S = 1.0
 
 
-class Heartbeat:
+class Heartbeat(Running):
     """Checks the monitor every second, or more often where the watchdog is that short.
 
     A ping is sent at half the watchdog's period, and only while every stage goes on; one that is
@@ -57,18 +57,6 @@ class Heartbeat:
         if worker is not None:
             self._stop.set()
             worker.join()
-
-    def __enter__(self) -> Heartbeat:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def look(self) -> None:
         """Check once, ping where one is due, and tell systemd what has changed."""

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event as Flag
-from types import TracebackType
 
+from edge.closing import Running
 from edge.errors import OutputError, TransientError
 from edge.ops.worker import Worker
 from edge.publish.event_file import EventFile
@@ -22,7 +22,7 @@ _TICK_S = 1.0
 _RETRY_S = 0.5
 
 
-class FileDrain:
+class FileDrain(Running):
     """Moves what stands in the outbox to a file of JSON lines, from ``start`` to ``stop``.
 
     An event leaves the outbox only when its line is on the disk. outbox: open, and stays so until
@@ -92,18 +92,6 @@ class FileDrain:
     def wake(self) -> None:
         """Something was committed to the outbox; from any thread, at any time."""
         self._wake.set()
-
-    def __enter__(self) -> FileDrain:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _run(self) -> None:
         while True:

@@ -29,11 +29,16 @@ COMMAND = Path(sysconfig.get_path("scripts")) / "edgewarden"
 PATIENCE_S = 30.0
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = PATIENCE_S) -> None:
-    """Wait for something to become true; fails where it does not in time."""
+def wait_until(
+    condition: Callable[[], object],
+    *,
+    seconds: float = PATIENCE_S,
+    otherwise: Callable[[], str] = lambda: "it did not become true in time",
+) -> None:
+    """Wait for something to become true; where it does not in time, fail and say ``otherwise``."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not become true in time"
+        assert time.monotonic() < deadline, otherwise()
         time.sleep(0.02)
 
 
@@ -143,7 +148,15 @@ class Daemon:
                 return False
             return status["pid"] == self.process.pid and bool(condition(status))
 
-        wait_until(holds, seconds=seconds)
+        wait_until(holds, seconds=seconds, otherwise=self._tell)
+
+    def _tell(self) -> str:
+        """What may explain that a state did not come."""
+        try:
+            status: object = self.status()
+        except (DaemonAbsentError, TransientError) as error:
+            status = error
+        return f"it did not become true in time\n{status}\n{self.log}"
 
     def wait_live(self, *cameras: str) -> None:
         """Wait until these cameras are live; without any, until all are."""

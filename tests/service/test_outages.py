@@ -146,7 +146,8 @@ def test_a_name_that_the_broker_does_not_allow_is_told_and_costs_no_event(
     busy.add_broker(broker, pki)
     daemon = start(busy)
     daemon.wait_live()
-    daemon.wait(lambda status: status["mqtt"]["connected"] and status["mqtt"]["refusing"])
+    # Connected or not: mosquitto 2.0.11 sometimes hangs up over what it does not allow.
+    daemon.wait(lambda status: status["mqtt"]["refusing"])
     grow(busy, 12)
     daemon.wait(lambda status: any("mqtt_refused" in text for text in status["reasons"]))
     assert daemon.status()["mqtt"]["published"] == 0

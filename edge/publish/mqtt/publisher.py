@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock
-from types import TracebackType
 
+from edge.closing import Running
 from edge.config import Mqtt
 from edge.events.names import AVAILABILITY_TOPIC, STATUS_TOPIC
 from edge.events.payloads import CameraStatus
@@ -46,7 +46,7 @@ _SETTLED_S = 10.0
 _HUNG_UP = (Reason.LOST, Reason.REFUSED, Reason.PROTOCOL, Reason.UNANSWERED)
 
 
-class MqttPublisher:
+class MqttPublisher(Running):
     """Sends what stands in the outbox to the broker of ``[mqtt]``, from ``start`` to ``stop``.
 
     outbox: open, and stays so until after ``stop``. credentials: systemd's folder of them, if any.
@@ -182,18 +182,6 @@ class MqttPublisher:
         """Send a snapshot soon, or not at all: it is on the disk, and events come first."""
         self._pictures.put(topic, jpeg)
         self.wake()
-
-    def __enter__(self) -> MqttPublisher:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _run(self) -> None:
         pause = FIRST_PAUSE_S
