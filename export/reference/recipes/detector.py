@@ -26,7 +26,7 @@ from edge.vision.heads.base import Head, grid_of
 from edge.vision.heads.yolox import YoloxHead
 from edge.vision.heads.yunet import YunetHead
 from export.reference.recipes.data import Batches, digest, gather, to_tensor
-from export.reference.recipes.layers import Inverted, conv
+from export.reference.recipes.layers import Residual, conv
 from export.reference.recipes.learner import Arrays, Learner, State
 from export.reference.recipes.losses import box_loss, focal_loss, generalised_iou, landmark_loss
 from export.reference.recipes.pictures import grid
@@ -49,17 +49,13 @@ class Trunk(nn.Module):
         super().__init__()
         self.low = nn.Sequential(
             conv(3, width, stride=2),
-            Inverted(width, 2 * width, stride=2),
-            Inverted(2 * width, 2 * width),
-            Inverted(2 * width, 4 * width, stride=2),
-            Inverted(4 * width, 4 * width),
+            conv(width, 2 * width, stride=2),
+            conv(2 * width, 2 * width),
+            conv(2 * width, 4 * width, stride=2),
+            Residual(4 * width),
         )
-        self.middle = nn.Sequential(
-            Inverted(4 * width, 4 * width, stride=2), Inverted(4 * width, 4 * width)
-        )
-        self.high = nn.Sequential(
-            Inverted(4 * width, 4 * width, stride=2), Inverted(4 * width, 4 * width)
-        )
+        self.middle = nn.Sequential(conv(4 * width, 4 * width, stride=2), Residual(4 * width))
+        self.high = nn.Sequential(conv(4 * width, 4 * width, stride=2), Residual(4 * width))
         self.join = nn.ModuleList(conv(4 * width, 4 * width) for _ in range(2))
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -78,7 +74,7 @@ class Heads(nn.Module):
     def __init__(self, width: int, points: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.Sequential(Inverted(4 * width, 4 * width), nn.Conv2d(4 * width, 6 + points, 3, 1, 1))
+            nn.Sequential(conv(4 * width, 4 * width), nn.Conv2d(4 * width, 6 + points, 3, 1, 1))
             for _ in STRIDES
         )
         for layer in self.layers:
@@ -157,7 +153,11 @@ class DetectorLearner(Learner):
         self._asked = _rendered(settings.held_out, settings.size, _HELD_OUT)
         self.data = digest(np.stack([sample.image for sample in self._known]))
         self._batches = Batches(len(self._known), settings.batch, seed=settings.seed)
-        face, person = Faces(settings.width).to(device), People(settings.width).to(device)
+        # Channels last: nearly twice as fast on a CPU.
+        face, person = (
+            network.to(device, memory_format=torch.channels_last)
+            for network in (Faces(settings.width), People(settings.width))
+        )
         person.trunk = face.trunk  # one trunk, seen by both
         self.networks = {"faces": face, "people": person}
         weights = [*face.parameters(), *person.heads.parameters()]
@@ -182,6 +182,7 @@ class DetectorLearner(Learner):
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * (1 + math.cos(math.pi * number / settings.steps)) / 2
         picture = to_tensor(np.stack([sample.image for sample in chosen]), self._device)
+        picture = picture.contiguous(memory_format=torch.channels_last)
         face, person = self.networks["faces"], self.networks["people"]
         levels = face.trunk(picture)
         losses = {

@@ -67,3 +67,21 @@ def begin_small(network: nn.Module) -> None:
             nn.init.normal_(layer.weight, 0.0, 0.02)
         elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
             nn.init.normal_(layer.weight, 1.0, 0.02)
+
+
+class Residual(nn.Module):
+    """Two convolutions added to what goes in, which keeps its size and width.
+
+    He et al., "Deep residual learning for image recognition", CVPR 2016.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            conv(width, width), nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        )
+        self.last = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, width, H, W]`` to the same."""
+        return self.last(x + self.layers(x))
