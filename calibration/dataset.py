@@ -194,6 +194,13 @@ def _picture_source(
 ) -> PictureSource:
     spec = manifest.input
     assert spec is not None  # every model but a generator has one
+    if spec.frames is not None:
+        raise UsageError(
+            f"{manifest.name} takes clips of tracked people, which cannot be chosen from pictures",
+            expected="a model of single pictures",
+            found=f"clips of {spec.frames} frames",
+            remedy="Export it without --calibrate and --judge; it stays in FP32.",
+        )
     if what == NOISE:
         return NoisePictures(spec, count, seed=seed)
     paths = [Path(what)] if isinstance(what, str) else list(what)

@@ -93,23 +93,23 @@ def fit_input(
     DecoderMismatchError where the model takes something else than one picture tensor, UsageError
     where it fixes an axis at another size.
     """
-    spec = _only_picture(signature)
-    batch, channels, *sides = wanted["shape"]
-    layout = _layout(spec, channels)
-    order = (0, 1, 2, 3) if layout == "NCHW" else (0, 3, 1, 2)
-    fixed = [spec.shape[axis] for axis in order]
+    spec = _only_picture(signature, wanted["layout"])
+    *front, channels, tall, wide = wanted["shape"]
+    sides = [tall, wide]
+    layout = _layout(spec, wanted["layout"], channels)
+    fixed = [spec.shape[layout.index(axis)] for axis in wanted["layout"]]
     resize = dict(wanted["resize"])
     if resize["mode"] == _IN_PIXELS:
-        _require_template_side(resize, fixed[2:], sides, spec)
+        _require_template_side(resize, fixed[-2:], sides, spec)
     if size is not None:
-        _require_size(fixed[2:], size)
+        _require_size(fixed[-2:], size)
         sides = [_with_opt(sides[0], size[1]), _with_opt(sides[1], size[0])]
     shape = [
         axis if side is None else side
-        for axis, side in zip([batch, channels, *sides], fixed, strict=True)
+        for axis, side in zip([*front, channels, *sides], fixed, strict=True)
     ]
     if resize["mode"] == "letterbox" and any(
-        isinstance(axis, int) and axis % resize["multiple_of"] for axis in shape[2:]
+        isinstance(axis, int) and axis % resize["multiple_of"] for axis in shape[-2:]
     ):
         resize["multiple_of"] = 1  # a fixed input sets its own size
     return {
@@ -117,7 +117,7 @@ def fit_input(
         "name": spec.name,
         "layout": layout,
         "dtype": spec.dtype.name,
-        "shape": shape if layout == "NCHW" else [shape[0], *shape[2:], shape[1]],
+        "shape": [shape[wanted["layout"].index(axis)] for axis in layout],
         "resize": resize,
     }
 
@@ -146,11 +146,11 @@ def _refuse_for_pictures(wishes: Wishes) -> None:
 def _with_colour(wanted: Mapping[str, Any], wishes: Wishes) -> dict[str, Any]:
     color = wishes.color or wanted["color"]
     channels = 1 if color == "GRAY" else 3
-    batch, _, *sides = wanted["shape"]
+    *front, _, tall, wide = wanted["shape"]
     return {
         **wanted,
         "color": color,
-        "shape": [batch, channels, *sides],
+        "shape": [*front, channels, tall, wide],
         "mean": _per_channel(wishes.mean or wanted["mean"], channels),
         "scale": _per_channel(wishes.scale or wanted["scale"], channels),
     }
@@ -186,11 +186,12 @@ def _outputs(
     return names
 
 
-def _only_picture(signature: Signature) -> TensorSpec:
-    if len(signature.inputs) != 1 or len(signature.inputs[0].shape) != 4:
+def _only_picture(signature: Signature, layout: str) -> TensorSpec:
+    if len(signature.inputs) != 1 or len(signature.inputs[0].shape) != len(layout):
+        clips = "T" in layout
         raise DecoderMismatchError(
-            "the model does not take one picture tensor",
-            expected="one input [N, 3, H, W]",
+            f"the model does not take one {'clip' if clips else 'picture'} tensor",
+            expected=f"one input [{', '.join(layout.replace('C', '3'))}]",
             found=", ".join(map(str, signature.inputs)) or "no input",
         )
     picture = signature.inputs[0]
@@ -204,14 +205,16 @@ def _only_picture(signature: Signature) -> TensorSpec:
     return picture
 
 
-def _layout(spec: TensorSpec, channels: int) -> str:
-    if spec.shape[1] in (None, channels):
-        return "NCHW"
-    if spec.shape[3] == channels:
-        return "NHWC"
+def _layout(spec: TensorSpec, wanted: str, channels: int) -> str:
+    """The template's layout, or of single pictures that with the channels last."""
+    legal = (wanted,) if "T" in wanted else (wanted, "NHWC")
+    for layout in legal:
+        axis = spec.shape[layout.index("C")]
+        if axis == channels or (axis is None and layout == wanted):
+            return layout
     raise DecoderMismatchError(
         "the model takes another kind of picture than the template",
-        expected=f"[N, {channels}, H, W] or [N, H, W, {channels}]",
+        expected=" or ".join(f"[{', '.join(name)}]" for name in legal).replace("C", f"{channels}"),
         found=str(spec),
         remedy="Choose the template that fits the model, or its colours with --color.",
     )

@@ -114,7 +114,7 @@ def _load(data: bytes) -> dict[str, Array]:
 
 
 def _check_input(array: Array, spec: Input) -> None:
-    fits = array.ndim == 4 and all(
+    fits = array.ndim == len(spec.shape) and all(
         axis.min <= size <= axis.max for axis, size in zip(spec.shape, array.shape, strict=True)
     )
     if not fits or array.dtype != np.dtype(spec.dtype):

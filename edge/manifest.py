@@ -25,6 +25,7 @@ from edge.manifest_model import (
     Decoder,
     DetectorDecoder,
     EmbeddingDecoder,
+    FollowResize,
     ImageDecoder,
     Input,
     JsonOutput,
@@ -69,6 +70,7 @@ __all__ = [
     "EmbeddingDecoder",
     "Engine",
     "FileEntry",
+    "FollowResize",
     "GoldenFile",
     "GoldenTolerance",
     "ImageDecoder",
@@ -224,6 +226,11 @@ class Manifest(Part):
                 raise ValueError(
                     f"input.resize: expected {' or '.join(resizes)} for role {self.role}, "
                     f"found {self.input.resize.mode}"
+                )
+            if (self.decoder.name == "clip_logits") != (self.input.frames is not None):
+                raise ValueError(
+                    "input.layout: expected NTCHW for decoder clip_logits, and for no other, "
+                    f"found {self.input.layout}"
                 )
 
     def _check_tensors(self) -> None:

@@ -136,7 +136,18 @@ class CropResize(Part):
     factor: Annotated[float, Strict(), Field(gt=0, le=16)]
 
 
-Resize = LetterboxResize | StretchResize | AlignResize | CropResize
+class FollowResize(Part):
+    """A square that follows a box through a clip, scaled to the input; one scale for all frames.
+
+    Its side is ``factor`` times the longest side of the clip's boxes; its middle is that of the
+    box, in the mean of five frames.
+    """
+
+    mode: Literal["follow"]
+    factor: Annotated[float, Strict(), Field(gt=0, le=16)]
+
+
+Resize = LetterboxResize | StretchResize | AlignResize | CropResize | FollowResize
 
 
 class Axis(Part):
@@ -175,33 +186,42 @@ _JsonAxis = Annotated[Axis, BeforeValidator(_axis_from_json), PlainSerializer(_j
 class Input(Part):
     """The picture tensor that a model takes, and how one is made: (x − mean) · scale, x in 0..255.
 
-    shape: four axes in the order of ``layout``. mean and scale: one value a channel, in the order
-    of ``color``.
+    shape: the axes in the order of ``layout``; ``NTCHW`` takes clips of a fixed number T of frames.
+    mean and scale: one value a channel, in the order of ``color``. fps: of clips alone, how many of
+    their frames make a second.
     """
 
     name: TensorName
-    layout: Literal["NCHW", "NHWC"]
+    layout: Literal["NCHW", "NHWC", "NTCHW"]
     dtype: Literal["float32", "float16", "uint8"]
     color: Literal["BGR", "RGB", "GRAY"]
     mean: tuple[Real, ...]
     scale: tuple[Real, ...]
     resize: Annotated[Resize, Field(discriminator="mode")]
-    shape: tuple[_JsonAxis, _JsonAxis, _JsonAxis, _JsonAxis]
+    shape: Annotated[tuple[_JsonAxis, ...], Field(min_length=4, max_length=5)]
+    fps: Annotated[float, Strict(), Field(gt=0, le=240)] | None = Field(
+        default=None, exclude_if=lambda value: value is None
+    )
 
     @property
     def batch(self) -> Axis:
-        """Pictures in one call."""
+        """Pictures, or clips, in one call."""
         return self.shape[0]
+
+    @property
+    def frames(self) -> int | None:
+        """Pictures in a clip; None for a model of single pictures."""
+        return self.shape[1].opt if self.layout == "NTCHW" else None
 
     @property
     def height(self) -> Axis:
         """Rows."""
-        return self.shape[2 if self.layout == "NCHW" else 1]
+        return self.shape[self.layout.index("H")]
 
     @property
     def width(self) -> Axis:
         """Columns."""
-        return self.shape[3 if self.layout == "NCHW" else 2]
+        return self.shape[self.layout.index("W")]
 
     @property
     def channels(self) -> int:
@@ -210,7 +230,11 @@ class Input(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Input:
-        axis = self.shape[1 if self.layout == "NCHW" else 3]
+        if len(self.shape) != len(self.layout):
+            raise ValueError(
+                f"expected {len(self.layout)} axes for {self.layout}, found {len(self.shape)}"
+            )
+        axis = self.shape[self.layout.index("C")]
         if not axis.min == axis.max == self.channels:
             raise ValueError(
                 f"expected {self.channels} channels for {self.color} in {self.layout}, "
@@ -225,8 +249,17 @@ class Input(Part):
             raise ValueError("expected a scale other than 0: it would blank the picture")
         if self.dtype == "uint8" and (any(self.mean) or set(self.scale) != {1}):
             raise ValueError("expected mean 0 and scale 1 for dtype uint8: it takes pixels as is")
+        self._check_clip()
         self._check_resize()
         return self
+
+    def _check_clip(self) -> None:
+        if (self.frames is None) != (self.fps is None):
+            raise ValueError("expected fps for layout NTCHW, and for no other")
+        if (self.frames is None) == isinstance(self.resize, FollowResize):
+            raise ValueError("expected resize mode follow for layout NTCHW, and for no other")
+        if self.frames is not None and not self.shape[1].fixed:
+            raise ValueError("expected a fixed number of frames in a clip")
 
     def _check_resize(self) -> None:
         if isinstance(self.resize, LetterboxResize):

@@ -25,7 +25,7 @@ from edge.runner.base import Runner, Signature, Tensor
 from edge.runner.golden import make_inputs
 from edge.types import Detections
 from edge.vision.detector import Detector
-from edge.vision.generator import draw_feeds, input_of, to_pictures
+from edge.vision.generator import draw_feeds, input_of, to_clips
 from edge.vision.landmarks import LandmarkFinder
 from edge.vision.recogniser import Recogniser
 
@@ -131,7 +131,7 @@ def _require_picture(manifest: Manifest, outputs: Mapping[str, Tensor]) -> None:
     output = manifest.outputs[0]
     assert output.range is not None  # the manifest's own rule for this decoder
     value = outputs[output.name]
-    to_pictures(value, output.range)
+    to_clips(value, output.range)
     low, high = output.range
     slack = (high - low) / 2
     least, most = float(np.min(value)), float(np.max(value))

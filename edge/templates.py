@@ -156,6 +156,14 @@ TEMPLATES: dict[str, dict[str, Any]] = {
             }
         ],
     },
+    # The recogniser of the reference world: (x − 127.5) / 127.5 and ArcFace's points on 64 pixels.
+    "world-recogniser": {
+        "role": "recogniser",
+        "decoder": {"name": "embedding"},
+        "input": _aligned(
+            "RGB", 127.5, 1 / 127.5, [[x * 64 / 112, y * 64 / 112] for x, y in _ARCFACE_112], 64
+        ),
+    },
     # OpenCV's zoo, SFace: RGB 0..255 as it is. No threshold: a benchmark's does not fit a camera.
     "sface": {
         "role": "recogniser",
@@ -221,6 +229,17 @@ TEMPLATES: dict[str, dict[str, Any]] = {
             **_image("RGB", 0, 1, {"mode": "stretch"}, 224, 224),
             "mean": [123.675, 116.28, 103.53],
             "scale": [1 / 58.395, 1 / 57.12, 1 / 57.375],
+        },
+    },
+    # Classifiers of what a tracked person does in two seconds, as the reference world's.
+    "clip-classifier": {
+        "role": "behaviour",
+        "decoder": {"name": "clip_logits"},
+        "input": {
+            **_image("RGB", 127.5, 1 / 127.5, {"mode": "follow", "factor": 1.25}, 48, 48),
+            "layout": "NTCHW",
+            "shape": [_axis(1, 1, 8), 16, 3, 48, 48],
+            "fps": 8.0,
         },
     },
 }

@@ -15,7 +15,7 @@ from edge.errors import ModelError
 from edge.manifest import Manifest
 from edge.proving import fresh_feeds
 from edge.runner.base import Runner, Tensor
-from edge.runner.golden import compare, trial
+from edge.runner.golden import blank, compare, trial
 from edge.runner.onnxruntime import OnnxRuntimeRunner, SessionSettings
 from edge.vision.preprocess import to_tensor
 from export.gate import Decision, Gate
@@ -141,7 +141,7 @@ def working_feeds(base: Base, runner: Runner) -> dict[str, Tensor]:
         count = runner.max_batch or 1
         return {name: value[:count] for name, value in feeds.items()}
     random = np.random.default_rng(_OTHER_SEED)
-    picture = random.integers(0, 256, (spec.height.opt, spec.width.opt, 3), np.uint8)
+    picture = random.integers(0, 256, blank(spec).shape, np.uint8)
     return {spec.name: to_tensor([picture] * spec.batch.min, spec)}
 
 

@@ -183,7 +183,7 @@ def _not_finite(outputs: Sequence[_Arrays]) -> Iterator[Fault]:
 
 def _batch(outputs: Sequence[_Arrays]) -> Iterator[Fault]:
     for name, value in outputs[0].items():
-        if value.ndim == 0 or len(value) == 0 or (value.ndim == 4 and len(value) != 1):
+        if value.ndim == 0 or len(value) == 0 or (value.ndim >= 4 and len(value) != 1):
             yield Fault(
                 "wrong batch",
                 name,

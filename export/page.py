@@ -13,7 +13,7 @@ import numpy as np
 from calibration.plots import BLUE, GREEN, GREY, RED, Bar, Histogram, bars, histograms
 from calibration.report import Gallery, Plot, Section, Table, render_page
 from edge.types import ByteImage
-from edge.vision.generator import to_pictures
+from edge.vision.generator import to_clips
 
 if TYPE_CHECKING:
     from calibration.dataset import CalibrationSet
@@ -51,8 +51,10 @@ def gather_evidence(base: Base, samples: Samples | None, ranges: Ranges | None) 
         pictures[f"judged on ({samples.judge.kind})"] = _some(samples.judge)
     output = base.manifest.outputs[0]
     if output.range is not None:
-        drawn = to_pictures(base.proof.outputs[output.name], output.range)
-        pictures["golden outputs of fp32"] = drawn[:_MOST_PICTURES]
+        drawn = to_clips(base.proof.outputs[output.name], output.range)[:_MOST_PICTURES]
+        # Of a clip every fourth frame, side by side.
+        strips = [np.concatenate(clip[::4], axis=1) for clip in drawn]
+        pictures["golden outputs of fp32"] = strips
     return Evidence(
         pictures={title: shown for title, shown in pictures.items() if shown}, ranges=ranges
     )

@@ -30,13 +30,22 @@ def make_inputs(spec: Input, *, seed: int) -> dict[str, Tensor]:
     """One plausible batch for ``spec``, by tensor name; the same for the same seed.
 
     The pictures are smooth waves under pixel noise, 0..255, normalised as ``spec`` says: a model
-    then works in the range that it was trained for. A free height or width is at most 128 pixels
-    where that is legal, so that the arrays stay small; a free batch is as small as may be.
+    then works in the range that it was trained for. Frames of a clip drift. A free height or width
+    is at most 128 pixels where that is legal, so that the arrays stay small; a free batch is as
+    small as may be.
     """
     random = np.random.default_rng(seed)
     size = (_small(spec.width, spec), _small(spec.height, spec))
     pictures = [_picture(random, size) for _ in range(spec.batch.min)]
+    if spec.frames is not None:
+        pictures = [_drifting(random, picture, spec.frames) for picture in pictures]
     return {spec.name: to_tensor(pictures, spec)}
+
+
+def blank(spec: Input) -> ByteImage:
+    """A black picture, or clip, at the working size of ``spec``."""
+    side = (spec.height.opt, spec.width.opt, 3)
+    return np.zeros(side if spec.frames is None else (spec.frames, *side), np.uint8)
 
 
 def warm_up(runner: Runner, spec: Input) -> None:
@@ -44,9 +53,8 @@ def warm_up(runner: Runner, spec: Input) -> None:
 
     Raises what ``runner.infer`` raises, as ``trial`` translates it.
     """
-    picture = np.zeros((spec.height.opt, spec.width.opt, 3), np.uint8)
     with trial():
-        runner.infer({spec.name: to_tensor([picture] * spec.batch.opt, spec)})
+        runner.infer({spec.name: to_tensor([blank(spec)] * spec.batch.opt, spec)})
 
 
 @contextmanager
@@ -114,6 +122,15 @@ def _small(axis: Axis, spec: Input) -> int:
     step = spec.resize.multiple_of if isinstance(spec.resize, LetterboxResize) else 1
     longest = min(axis.opt, _SMALL)
     return axis.min + max(0, longest - axis.min) // step * step
+
+
+def _drifting(random: np.random.Generator, picture: ByteImage, frames: int) -> ByteImage:
+    """The picture, moved by up to three pixels a frame, as a clip."""
+    step = tuple(int(value) for value in random.integers(-3, 4, 2))
+    moved = [
+        np.roll(picture, (step[0] * frame, step[1] * frame), (0, 1)) for frame in range(frames)
+    ]
+    return np.stack(moved)
 
 
 def _picture(random: np.random.Generator, size: tuple[int, int]) -> ByteImage:

@@ -77,22 +77,38 @@ def to_pictures(value: Tensor, limits: tuple[float, float], color: str = "RGB") 
     limits: the values of black and white; what lies beyond is cut. color: RGB, the order that
     generators are trained on, or BGR. Raises DecoderMismatchError for another shape.
     """
+    if value.ndim != 4:
+        raise _no_picture(value, "[N, C, H, W] or [N, H, W, C]")
+    return [clip[0] for clip in to_clips(value, limits, color)]
+
+
+def to_clips(value: Tensor, limits: tuple[float, float], color: str = "RGB") -> list[ByteImage]:
+    """A batch of ``[N, T, C, H, W]`` or ``[N, T, H, W, C]`` as uint8 ``[T, H, W, 3]`` BGR.
+
+    Single pictures, as ``to_pictures`` takes them, are clips of one frame. The rest is as there.
+    """
     array = np.asarray(value, np.float32)
-    if array.ndim == 4 and array.shape[1] in (1, 3):
-        array = np.moveaxis(array, 1, 3)
-    if array.ndim != 4 or array.shape[3] not in (1, 3):
-        raise DecoderMismatchError(
-            "the model's output is no picture",
-            expected="[N, C, H, W] or [N, H, W, C] with 1 or 3 channels",
-            found=f"{value.dtype}{list(value.shape)}",
-        )
+    if array.ndim == 4:
+        array = array[:, None]
+    if array.ndim == 5 and array.shape[2] in (1, 3):
+        array = np.moveaxis(array, 2, 4)
+    if array.ndim != 5 or array.shape[4] not in (1, 3):
+        raise _no_picture(value, "[N, C, H, W], [N, H, W, C] or [N, T, C, H, W]")
     low, high = limits
     pixels = np.clip(np.rint((array - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
-    if pixels.shape[3] == 1:
-        pixels = np.repeat(pixels, 3, axis=3)
+    if pixels.shape[4] == 1:
+        pixels = np.repeat(pixels, 3, axis=4)
     elif color == "RGB":
         pixels = pixels[..., ::-1]
-    return [np.ascontiguousarray(picture) for picture in pixels]
+    return [np.ascontiguousarray(clip) for clip in pixels]
+
+
+def _no_picture(value: Tensor, expected: str) -> DecoderMismatchError:
+    return DecoderMismatchError(
+        "the model's output is no picture",
+        expected=f"{expected} with 1 or 3 channels",
+        found=f"{value.dtype}{list(value.shape)}",
+    )
 
 
 def input_of(signature: Signature, name: str) -> TensorSpec:

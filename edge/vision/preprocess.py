@@ -94,10 +94,18 @@ def place_in_tensor(picture: ByteImage, placement: Placement, spec: Input) -> By
 def to_tensor(pictures: Sequence[ByteImage], spec: Input) -> Tensor:
     """Pictures of one size, uint8 ``[H, W, 3]`` BGR, as one batch in the layout of ``spec``.
 
-    float32, float16 or uint8, ``[N, C, H, W]`` or ``[N, H, W, C]``.
+    Of a model of clips, clips ``[T, H, W, 3]``. float32, float16 or uint8, ``[N, C, H, W]``,
+    ``[N, H, W, C]`` or ``[N, T, C, H, W]``.
     """
+    if spec.frames is not None:
+        planes = _batch([picture for clip in pictures for picture in clip], spec)
+        return planes.reshape(len(pictures), spec.frames, *planes.shape[1:])
+    return _batch(pictures, spec)
+
+
+def _batch(pictures: Sequence[ByteImage], spec: Input) -> _Numbers:
     height, width = pictures[0].shape[:2]
-    planar = spec.layout == "NCHW"
+    planar = spec.layout != "NHWC"
     shape = (spec.channels, height, width) if planar else (height, width, spec.channels)
     batch: _Numbers = np.empty((len(pictures), *shape), _DTYPES[spec.dtype])
     table = _table(spec)

@@ -10,7 +10,7 @@ from calibration.likeness import compare_pictures
 from edge.manifest import Manifest
 from edge.runner.base import Runner, Tensor
 from edge.types import ByteImage
-from edge.vision.generator import to_pictures
+from edge.vision.generator import to_clips
 from export.judgement import Bound
 from export.measures.base import Measure, Study
 
@@ -58,4 +58,5 @@ class PictureMeasure(Measure):
     def _picture(self, runner: Runner, feeds: Mapping[str, Tensor]) -> ByteImage:
         output = self.manifest.outputs[0]
         assert output.range is not None  # the manifest's own rule for this decoder
-        return to_pictures(runner.infer(feeds)[output.name], output.range)[0]
+        # The frames of a clip one below the other: all of them count alike.
+        return np.concatenate(to_clips(runner.infer(feeds)[output.name], output.range)[0])

@@ -277,3 +277,59 @@ def test_two_variants_of_one_id_are_refused(values: Values) -> None:
     values["variants"] *= 2
     with pytest.raises(ManifestError, match="variants: fp32 is there twice"):
         build_manifest(values)
+
+
+def as_clips(values: Values) -> None:
+    values |= {"role": "behaviour", "decoder": {"name": "clip_logits"}, "labels": ["walk", "run"]}
+    values["input"] |= {
+        "layout": "NTCHW",
+        "resize": {"mode": "follow", "factor": 1.25},
+        "shape": [1, 16, 3, 48, 32],
+        "fps": 8.0,
+    }
+
+
+def test_a_model_of_clips_says_how_they_are_cut(values: Values) -> None:
+    as_clips(values)
+    spec = build_manifest(values).input
+    assert spec is not None
+    assert (spec.frames, spec.height.opt, spec.width.opt, spec.fps) == (16, 48, 32, 8.0)
+    assert build_manifest(json.loads(build_manifest(values).to_json())).input == spec
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("input.fps", ..., "expected fps for layout NTCHW"),
+        ("input.fps", 0.0, r"input\.fps"),
+        ("input.shape", [1, 3, 48, 32], "5 axes for NTCHW, found 4"),
+        ("input.shape.1", {"min": 8, "opt": 16, "max": 16}, "fixed number of frames"),
+        ("input.shape.2", 16, "3 channels for RGB in NTCHW"),
+        ("input.resize", {"mode": "stretch"}, "mode follow for layout NTCHW"),
+        ("input.resize.factor", 0, r"input\.resize\.factor"),
+        ("decoder", {"name": "logits"}, "NTCHW for decoder clip_logits, and for no other"),
+    ],
+)
+def test_clips_are_checked_for_what_clips_need(
+    values: Values, change: Change, path: str, value: object, message: str
+) -> None:
+    as_clips(values)
+    values["input"]["color"] = "RGB"
+    build_manifest(values)
+    change(values, path, value)
+    with pytest.raises(ManifestError, match=message):
+        build_manifest(values)
+
+
+def test_single_pictures_have_no_frame_rate_and_follow_nobody(
+    values: Values, change: Change
+) -> None:
+    change(values, "input.fps", 8.0)
+    with pytest.raises(ManifestError, match="and for no other"):
+        build_manifest(values)
+    del values["input"]["fps"]
+    change(values, "decoder", {"name": "clip_logits"})
+    values |= {"role": "behaviour", "labels": ["walk"]}
+    change(values, "input.resize", {"mode": "stretch"})
+    with pytest.raises(ManifestError, match="NTCHW for decoder clip_logits"):
+        build_manifest(values)

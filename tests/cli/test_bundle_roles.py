@@ -304,6 +304,36 @@ def test_a_classifier_names_its_classes(
     assert manifest.input.mean == pytest.approx([123.675, 116.28, 103.53])
 
 
+def test_a_classifier_of_clips_keeps_their_number_of_frames(
+    bundle: Bundle, fails: Callable[..., str], tmp_path: Path
+) -> None:
+    nodes = [helper.make_node("ReduceMean", ["x"], ["y"], axes=[1, 3, 4], keepdims=0)]
+    outputs: dict[str, Axes] = {"y": ["N", 3]}
+    model = write(tmp_path / "c.onnx", nodes, {"x": ["N", 12, 3, 32, 24]}, outputs)
+    manifest = bundle(model, "clip-classifier", "--labels", "walk,run,fall")
+    assert manifest.input is not None
+    assert (manifest.input.layout, manifest.input.frames) == ("NTCHW", 12)
+    assert (manifest.input.width.opt, manifest.input.height.opt) == (24, 32)
+    assert "[N, T, 3, H, W]" in fails(
+        classifier(tmp_path / "p.onnx", 3), "clip-classifier", "--labels", "walk,run,fall"
+    )
+    free = write(tmp_path / "f.onnx", nodes, {"x": ["N", 12, "C", 32, 24]}, {"y": ["N", "C"]})
+    assert bundle(free, "clip-classifier", "--labels", "walk,run,fall", out="free").input
+
+
+def test_a_generator_may_give_clips(
+    bundle: Bundle, fails: Callable[..., str], tmp_path: Path
+) -> None:
+    nodes = [
+        helper.make_node("Tanh", ["z"], ["t"]),
+        helper.make_node("Reshape", ["t", "shape"], ["y"]),
+    ]
+    constants = {"shape": np.asarray([-1, 2, 3, 4, 4], np.int64)}
+    model = write(tmp_path / "g.onnx", nodes, {"z": ["N", 96]}, {"y": ["N", 2, 3, 4, 4]}, constants)
+    assert bundle(model, "generator").outputs[0].range == (-1.0, 1.0)
+    assert "range" in fails(model, "generator", "--range", "0,1")
+
+
 def test_what_does_not_belong_to_the_template_is_refused(
     fails: Callable[..., str], models: Path, tmp_path: Path
 ) -> None:

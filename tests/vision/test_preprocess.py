@@ -286,3 +286,21 @@ def test_a_picture_that_is_a_view_with_gaps_is_read_right() -> None:
     placement = place((32, 15), wanted)
     found = to_tensor([place_in_tensor(view, placement, wanted)], wanted)
     np.testing.assert_array_equal(found[0], view.transpose(2, 0, 1))
+
+
+def test_clips_keep_their_frames_in_order() -> None:
+    clips = spec(
+        layout="NTCHW",
+        color="RGB",
+        mean=[127.5] * 3,
+        scale=[1 / 127.5] * 3,
+        shape=[axis(1, 1, 8), 3, 3, 4, 5],
+        resize={"mode": "follow", "factor": 1.25},
+        fps=8.0,
+    )
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 3, 4, 5, 3), np.uint8)
+    tensor = to_tensor(list(pictures), clips)
+    wanted = (pictures[..., ::-1].astype(np.float32) - 127.5) / 127.5
+    assert tensor.dtype == np.float32
+    assert tensor.shape == (2, 3, 3, 4, 5)
+    assert float(np.abs(np.asarray(tensor, np.float32) - np.moveaxis(wanted, -1, -3)).max()) < 1e-6
