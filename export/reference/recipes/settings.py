@@ -122,7 +122,7 @@ class DetectorSettings(RecipeSettings):
 
 
 FULL: dict[str, RecipeSettings] = {
-    "dcgan": DcganSettings(steps=6000, batch=32, rate=2e-4, people=6000, held_out=1000),
+    "dcgan": DcganSettings(steps=6000, batch=32, rate=2e-4, people=6000, held_out=1000, width=20),
     "infogan": InfoganSettings(steps=3000, batch=32, rate=2e-4, people=6000, held_out=1000),
     "recogniser": RecogniserSettings(
         steps=5000, batch=96, rate=5e-2, people=1500, views=12, held_out=300, held_out_views=4
@@ -130,7 +130,7 @@ FULL: dict[str, RecipeSettings] = {
     "detector": DetectorSettings(steps=5000, batch=16, rate=2e-3, scenes=800, held_out=100),
     "vae": VaeSettings(steps=3000, batch=32, rate=1e-3, scenes=160, held_out=80, each=12, views=4),
     "behaviour": BehaviourSettings(steps=2500, batch=32, rate=2e-3, each=250, held_out=60),
-    "cgan": CganSettings(steps=3000, batch=32, rate=2e-4, each=250),
+    "cgan": CganSettings(steps=3000, batch=32, rate=2e-4, each=250, width=16),
 }
 TOY: dict[str, RecipeSettings] = {
     "dcgan": DcganSettings(
