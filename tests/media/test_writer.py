@@ -62,6 +62,21 @@ def test_print_and_colours_survive(tmp_path: Path) -> None:
     assert last[48:][~ink].mean() > 215
 
 
+def test_a_small_file_shows_the_same_in_fewer_bytes(tmp_path: Path, make_scene: Scene) -> None:
+    grain = np.random.default_rng(1).integers(0, 30, (20, 64, 96, 3), np.uint8)
+    pictures = [make_scene(i, (96, 64)) // 2 + grain[i] for i in range(20)]
+    for name, small in (("large.mp4", False), ("small.mp4", True)):
+        with VideoWriter(tmp_path / name, size=(96, 64), fps=12.0, small=small) as writer:
+            for picture in pictures:
+                writer.write(picture)
+    sizes = [(tmp_path / name).stat().st_size for name in ("large.mp4", "small.mp4")]
+    assert sizes[1] < 0.7 * sizes[0]
+    with open_video(tmp_path / "small.mp4") as reader:
+        shown = [picture.image.astype(int) for picture in reader]
+    assert len(shown) == 20
+    assert all(np.abs(a - b).mean() < 12 for a, b in zip(shown, pictures, strict=True))
+
+
 def test_the_video_says_which_colours_it_means(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", size=(160, 96), fps=25) as writer:
         writer.write(chart())

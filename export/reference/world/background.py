@@ -58,11 +58,22 @@ class _Room:
 
 @lru_cache(maxsize=24)
 def backdrop(
-    place: Place, seed: int, *, close: bool, size: tuple[int, int], night: bool
+    place: Place,
+    seed: int,
+    *,
+    close: bool,
+    size: tuple[int, int],
+    night: bool,
+    mount: tuple[View, Area] | None = None,
 ) -> Backdrop:
-    """The place of a seed; the same seed by day and by night is the same place."""
+    """The place of a seed; the same seed by day and by night is the same place.
+
+    mount: a camera of one's own, of the same ``size``, and where people go; None for the seed's.
+    """
     random = np.random.default_rng([seed, 0xBAC])
     view, area = _camera(place, random, close, size)
+    if mount is not None:
+        view, area = mount
     noise = textures.Noise(random)
     room = _ROOMS[place](random, noise, area, night)
     fine = 2 if size[0] <= 720 else 1

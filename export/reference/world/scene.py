@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,21 +50,29 @@ class Scene:
     """Frames of one camera with their truth, the same for the same seed and settings.
 
     Iterating yields ``(image, truth)``: uint8 ``[H, W, 3]`` BGR and a FrameTruth, from the first
-    frame on each time. place, night: what the seed or the settings chose. line: float32
-    ``[2, 2]``, pixels of a line on the ground that people cross.
+    frame on each time. where, who: a place and people with plans of their own; None for those of
+    the settings. place, night: what the seed or the settings chose. line: float32 ``[2, 2]``,
+    pixels of a line on the ground that people cross.
     """
 
-    def __init__(self, *, seed: int, settings: SceneSettings | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int,
+        settings: SceneSettings | None = None,
+        where: Backdrop | None = None,
+        who: Sequence[Actor] | None = None,
+    ) -> None:
         self.seed, self.settings = seed, settings or SceneSettings()
         random = np.random.default_rng([seed, 0x5CE])
         self.place = _place(self.settings, random)
         drawn = bool(random.random() < 0.35)
         self.night = self.settings.night if self.settings.night is not None else drawn
         view = self.settings.view if self.settings.view is not None else seed
-        self.backdrop: Backdrop = backdrop(
+        self.backdrop: Backdrop = where or backdrop(
             self.place, view, close=self.settings.close, size=self.settings.size, night=self.night
         )
-        self._actors = cast(self.backdrop, self.settings, random)
+        self._actors = cast(self.backdrop, self.settings, random) if who is None else list(who)
         self._disturbance = None
         if self.settings.anomaly is not None:
             self._disturbance = disturbance(self.settings.anomaly, self.backdrop, random)

@@ -6,9 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from export.reference.world.actions import Stand
+from export.reference.world.actor import Actor
+from export.reference.world.background import backdrop
+from export.reference.world.furniture import Area
+from export.reference.world.identity import person
 from export.reference.world.scene import Scene
 from export.reference.world.settings import PLACES, Place, SceneSettings
 from export.reference.world.truth import ANOMALIES, BEHAVIOURS, Anomaly, Behaviour, FrameTruth
+from export.reference.world.view import View
 
 SMALL = SceneSettings(size=(320, 192), fps=5, seconds=4)
 CLEAN = replace(SMALL, nuisance=0.0)
@@ -250,3 +256,18 @@ def test_what_cannot_be_a_scene_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         spoil()
+
+
+def test_a_scene_of_ones_own_has_the_place_and_the_people_that_it_is_given() -> None:
+    size = (160, 96)
+    view = View(height=2.0, pitch=0.1, focal=160.0, size=size)
+    mount = (view, Area(near=1.2, far=9.0, half=3.0))
+    place = backdrop("lobby", 3, close=True, size=size, night=False, mount=mount)
+    stand = Stand(place=(0.0, 5.0), heading=3.0, seconds=9.0, seed=1)
+    actor = Actor(track=1, who=person(77), enters=-1.0, actions=(stand,))
+    settings = replace(CLEAN, place="lobby", size=size, seconds=0.4)
+    scene = Scene(seed=1, settings=settings, where=place, who=[actor])
+    assert scene.backdrop.view == view
+    for _, truth in scene:
+        assert [(who.identity, who.behaviour) for who in truth.people] == [(77, "loiter")]
+        assert abs(truth.people[0].box[[0, 2]].mean() - 80) < 12
