@@ -25,7 +25,7 @@ from export.forms import Forms, Recipe, make_forms
 from export.judging import REFERENCE, Base, Judged, judge_forms, open_gate
 from export.outputs import check_outputs
 from export.page import Evidence, gather_evidence
-from export.parity import Parity, compare_source, fresh_batches
+from export.parity import PARITY_TOLERANCE, Parity, compare_source, fresh_batches
 from export.samples import Pictures, Samples, open_samples
 from export.summary import variants_json
 from export.training_samples import UNVERIFIED, VERIFIED, check_reference
@@ -45,7 +45,8 @@ class ExportRequest:
 
     source: where the trained model is. template, wishes: what it is. recipe: which variants to
     make. pictures: to calibrate and judge on; None without. reference: inputs and outputs that
-    were saved at training. opset, free_batch: see ``export.graph.prepare``.
+    were saved at training. opset, free_batch: see ``export.graph.prepare``. half_weights: round the
+    weights and store them in half precision, which halves the FP32 file.
     """
 
     source: SourceRequest
@@ -57,6 +58,7 @@ class ExportRequest:
     reference: Path | None = None
     opset: int | None = None
     free_batch: bool = False
+    half_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,7 @@ def export_model(request: ExportRequest, out: Path) -> Export:
     run, DecoderMismatchError where it is not of the template's family, and what writing a bundle
     raises. Nothing is left behind on failure.
     """
+    from export.graph.halves import HALF_TOLERANCE, round_weights
     from export.graph.prepare import prepare
     from export.sources.loading import load_source
 
@@ -140,11 +143,19 @@ def export_model(request: ExportRequest, out: Path) -> Export:
     reference = None if request.reference is None else _read_samples(request.reference)
     with load_source(request.source) as source:
         prepared = prepare(source.model, opset=request.opset, free_batch=request.free_batch)
-        data = prepared.model.SerializeToString(deterministic=True)
+        model, steps, tolerance = prepared.model, prepared.steps, PARITY_TOLERANCE
+        if request.half_weights:
+            # The conversion is held against the source as closely as ever, before it is rounded.
+            data = model.SerializeToString(deterministic=True)
+            with OnnxRuntimeRunner(data, name=_name(request)) as runner:
+                _hold(source, _prove(request, values, data, runner), None, runner)
+            model, step = round_weights(model)
+            steps, tolerance = (*steps, step), HALF_TOLERANCE
+        data = model.SerializeToString(deterministic=True)
         with OnnxRuntimeRunner(data, name=_name(request)) as runner:
             base = _prove(request, values, data, runner)
             samples = open_samples(request.pictures, base.manifest, runner.signature)
-            parity = _hold(source, base, samples, runner)
+            parity = _hold(source, base, samples, runner, tolerance=tolerance)
             if reference is not None:
                 check_reference(reference, base.manifest, runner)
     training = UNVERIFIED if reference is None else VERIFIED
@@ -152,7 +163,7 @@ def export_model(request: ExportRequest, out: Path) -> Export:
     manifest, files = assemble(
         judged.proof,
         request.about,
-        variants_of(judged, parity.to_record()),
+        variants_of(judged, parity.to_record(), half_weights=request.half_weights),
         calibration=forms.calibration,
         training=training,
     )
@@ -160,7 +171,7 @@ def export_model(request: ExportRequest, out: Path) -> Export:
         bundle=write_bundle(out, manifest, files),
         framework=source.framework,
         notes=source.notes,
-        steps=prepared.steps,
+        steps=steps,
         parity=parity,
         training=training,
         samples=samples,
@@ -170,12 +181,17 @@ def export_model(request: ExportRequest, out: Path) -> Export:
     )
 
 
-def variants_of(judged: Judged, parity: Mapping[str, Any]) -> list[ModelVariant]:
-    """The manifest's variants. parity: of the reference, against what it was made from."""
+def variants_of(
+    judged: Judged, parity: Mapping[str, Any], *, half_weights: bool = False
+) -> list[ModelVariant]:
+    """The manifest's variants. parity: of the reference, against what it was made from.
+
+    half_weights: store the reference's weights in half precision.
+    """
     return [
         ModelVariant(
             id=verdict.form.id,
-            data=verdict.form.data,
+            data=_stored(verdict.form.data, half=half_weights and name == REFERENCE),
             tolerance=verdict.tolerance,
             runner=verdict.form.runner,
             state=verdict.decision.state,
@@ -207,14 +223,33 @@ def _prove(request: ExportRequest, values: Mapping[str, Any], data: bytes, runne
     return Base(data=data, manifest=manifest, proof=proof)
 
 
-def _hold(source: Source, base: Base, samples: Samples | None, runner: Runner) -> Parity:
+def _stored(data: bytes, *, half: bool) -> bytes:
+    """What is written for a variant that computes as ``data`` does."""
+    if not half:
+        return data
+    import onnx
+
+    from export.graph.halves import store_halves
+
+    return store_halves(onnx.load_from_string(data)).SerializeToString(deterministic=True)
+
+
+def _hold(
+    source: Source,
+    base: Base,
+    samples: Samples | None,
+    runner: Runner,
+    *,
+    tolerance: float = PARITY_TOLERANCE,
+) -> Parity:
     """Look for faults, and hold the file against what it was made from."""
     real = [] if samples is None else list(islice(samples.seen.feeds(), _MOST_REAL))
     check_outputs(runner, base.manifest, real)
     fresh = [fresh_feeds(base.manifest, runner.signature, seed=seed) for seed in _FRESH_SEEDS]
     several = fresh_batches(base.manifest, runner.signature, sizes=_SEVERAL)
     with trial():
-        return compare_source(source.run, runner, [base.proof.feeds, *fresh, *several, *real])
+        feeds = [base.proof.feeds, *fresh, *several, *real]
+        return compare_source(source.run, runner, feeds, tolerance=tolerance)
 
 
 def _read_samples(path: Path) -> bytes:

@@ -69,6 +69,11 @@ def _configure(parser: ArgumentParser) -> None:
     graph.add_argument(
         "--free-batch", action="store_true", help="free a batch axis that is fixed at 1"
     )
+    graph.add_argument(
+        "--half-weights",
+        action="store_true",
+        help="store the FP32 file's weights in half precision: half the size, computed as FP32",
+    )
     graph.add_argument("--fp16", action="store_true", help="make the fp16 variant")
     graph.add_argument(
         "--int8",
@@ -164,6 +169,7 @@ def _request(arguments: Namespace) -> ExportRequest:
         reference=arguments.reference,
         opset=arguments.opset,
         free_batch=arguments.free_batch,
+        half_weights=arguments.half_weights,
     )
 
 

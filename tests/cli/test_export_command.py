@@ -71,6 +71,22 @@ def test_the_same_model_gives_the_same_files(run: Any, models: Path, tmp_path: P
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_half_precision_weights_take_half_the_room(
+    run: Any, models: Path, tmp_path: Path, capsys: Any
+) -> None:
+    words = ["--template", "arcface-rgb", "--name", "r"]
+    model = models / "recogniser.onnx"
+    assert export(run, model, tmp_path / "whole", *words) == 0
+    capsys.readouterr()
+    assert export(run, model, tmp_path / "half", *words, "--half-weights", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert "rounded to half precision" in said["source"]["steps"][-1]
+    assert said["parity"]["max_rel"] <= 1e-2
+    sizes = [(tmp_path / name / "fp32.onnx").stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.6 * sizes[1]
+    assert run("bundle", "verify", tmp_path / "half") == 0
+
+
 def test_json_and_the_report_say_the_same(
     run: Any, models: Path, tmp_path: Path, capsys: Any
 ) -> None:
