@@ -231,7 +231,8 @@ def _stored(data: bytes, *, half: bool) -> bytes:
 
     from export.graph.halves import store_halves
 
-    return store_halves(onnx.load_from_string(data)).SerializeToString(deterministic=True)
+    stored: bytes = store_halves(onnx.load_from_string(data)).SerializeToString(deterministic=True)
+    return stored
 
 
 def _hold(

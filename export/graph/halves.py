@@ -25,7 +25,7 @@ def round_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
 
     Raises ModelError where a weight is beyond half precision's range, 65,504.
     """
-    work = onnx.ModelProto.FromString(model.SerializeToString())
+    work = _copy(model)
     rounded = 0
     for tensor in work.graph.initializer:
         if not _is_large(tensor):
@@ -48,7 +48,7 @@ def store_halves(model: onnx.ModelProto) -> onnx.ModelProto:
 
     It computes the very same: a Cast makes each what it was.
     """
-    work = onnx.ModelProto.FromString(model.SerializeToString())
+    work = _copy(model)
     taken = {name for node in work.graph.node for name in (*node.input, *node.output)}
     casts = []
     for tensor in work.graph.initializer:
@@ -66,6 +66,11 @@ def store_halves(model: onnx.ModelProto) -> onnx.ModelProto:
     del work.graph.node[:]
     work.graph.node.extend(nodes)
     return work
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy: onnx.ModelProto = onnx.ModelProto.FromString(model.SerializeToString())
+    return copy
 
 
 def _is_large(tensor: onnx.TensorProto) -> bool:
