@@ -33,7 +33,7 @@ FLOORS = {
         *("edge.manifest", "edge.manifest_model", "edge.manifest_parts", "edge.templates"),
         *("edge.bundle", "edge.bundle_folder", "edge.choice", "edge.golden"),
         *("edge.signature", "edge.onnx_file", "edge.device", "edge.durable"),
-        "edge.catalogue",
+        *("edge.catalogue", "edge.pack.*"),
         *("edge.cuda", "edge.engines"),
     ),
     "seams": (
@@ -48,12 +48,12 @@ FLOORS = {
         *("edge.media.*", "edge.ops.*", "edge.download_cache", "edge.fetch"),
     ),
     "composition": (
-        *("edge.behaviour_reporter", "edge.camera_view"),
+        *("edge.behaviour_reporter", "edge.camera_view", "edge.clip_stage", "edge.scene"),
         *("edge.pipeline", "edge.reporter", "edge.replay", "edge.loop", "edge.deployment"),
         *("edge.service", "edge.upkeep", "edge.troubles", "edge.delivery"),
         *("edge.snapshots", "edge.latency"),
         *("edge.assembly", "edge.bundler", "edge.enrol", "edge.cli.*"),
-        *("edge.fitting", "edge.proving"),
+        *("edge.fitting", "edge.proving", "edge.selftest.*"),
     ),
 }
 ORDER = tuple(FLOORS)

@@ -16,6 +16,14 @@ from typing import Any
 import pytest
 
 PACKAGES = ("edge", "export", "calibration")
+PACK_SUFFIXES = {".json", ".jpg", ".mp4", ".npz", ".onnx"}
+MOST_PACK_BYTES = 8_000_000
+
+
+def pack_files(repository: Path) -> list[Path]:
+    """What the reference pack holds besides its modules."""
+    every = (repository / "edge" / "pack").rglob("*")
+    return [p for p in every if p.is_file() and p.suffix != ".py" and "__pycache__" not in p.parts]
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -71,10 +79,23 @@ def test_it_holds_every_module_of_the_packages_and_nothing_else(
         for path in (repository / package).rglob("*")
         if path.is_file() and path.suffix in {".py", ".typed"}
     } | {"edge/catalogue.toml"}  # the public models that ``bundle pull`` knows
+    expected |= {str(path.relative_to(repository)) for path in pack_files(repository)}
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert {f"{package}/py.typed" for package in PACKAGES} < names
     assert names == expected
+
+
+def test_the_pack_is_in_it_and_small(wheel: Path, repository: Path) -> None:
+    data = {
+        str(path.relative_to(repository)): path.stat().st_size for path in pack_files(repository)
+    }
+    assert "edge/pack/pack.json" in data
+    assert sum(data.values()) <= MOST_PACK_BYTES
+    odd = [name for name in data if Path(name).suffix not in PACK_SUFFIXES]
+    assert odd == []
+    with zipfile.ZipFile(wheel) as archive:
+        assert {name: archive.getinfo(name).file_size for name in data} == data
 
 
 def test_every_folder_of_modules_is_a_package(repository: Path) -> None:
