@@ -1,4 +1,4 @@
-"""``edgewarden reference``: train the models that ship with the product, or any of them."""
+"""``edgewarden reference``: make the models that ship with the product, and the demo's clip."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from edge.cli.command import Command, act_on, subcommand
 from edge.cli.console import print_json, table
+from export.cli.reference_demo import add_demo_clip
+from export.cli.reference_thresholds import add_thresholds
 
 if TYPE_CHECKING:
     from export.reference.recipes.training import Training
@@ -44,6 +46,8 @@ def _configure(parser: ArgumentParser) -> None:
         "--device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N (default: cpu)"
     )
     train.add_argument("--json", action="store_true", help="print one JSON document")
+    add_demo_clip(kinds)
+    add_thresholds(kinds)
 
 
 def _train(arguments: Namespace) -> int:
@@ -82,7 +86,7 @@ def _tell(training: Training) -> None:
 
 
 command = Command(
-    summary="train the reference models on a synthetic world",
+    summary="train the reference models on a synthetic world, and render the demo's clip",
     example=f"  {_EXAMPLE}",
     configure=_configure,
     run=act_on,
