@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,17 @@ from edge.events.payloads import ModelReference
 from edge.gallery.matcher import Gallery
 from edge.manifest import Manifest, ScrfdDecoder, YunetDecoder
 from edge.pipeline import Models
+from edge.rules.acts import ActSettings
 from edge.runner.base import Runner
 from edge.runner.golden import replay, warm_up
 from edge.runner.onnxruntime import OnnxRuntimeRunner, SessionSettings
 from edge.signature import load_public_key
+from edge.site.values import did_you_mean
 from edge.store.base import GalleryStore
 from edge.store.gallery import SqliteGalleryStore
 from edge.track.bytetrack import TrackSettings
 from edge.types import OperatingPoint
+from edge.vision.behaviour import ClipClassifier
 from edge.vision.detector import Detector
 from edge.vision.landmarks import LandmarkFinder
 from edge.vision.recogniser import Recogniser
@@ -32,9 +35,11 @@ from edge.vision.recogniser import Recogniser
 _log = logging.getLogger(__name__)
 
 # Roles of the site file that this version can run; the others are refused, never passed over.
-_SUPPORTED = ("detector", "landmarks", "recogniser", "person")
-_UNSUPPORTED = ("liveness", "anonymiser", "enhancer", "anomaly", "behaviour")
+_SUPPORTED = ("detector", "landmarks", "recogniser", "person", "behaviour")
+_UNSUPPORTED = ("liveness", "anonymiser", "enhancer", "anomaly")
 _PERSON = "person"
+# What people do who do nothing special: no event of its own, unless the site file says so.
+_ORDINARY = ("walk", "stand", "sit", "loiter", "normal")
 # The label that the loop takes from the detector of each role.
 _LABELS = {"detector": "face", _PERSON: "person"}
 # Below a detector's own score a face is no find, but it keeps a track that has one.
@@ -46,13 +51,15 @@ _GALLERY_FILE = "gallery.db"
 class LoadedModels:
     """The models of a site, ready to run, and what events say of them.
 
-    point: the recogniser's operating point, None without one. bundles: by role.
+    point: the recogniser's operating point, None without one. bundles: by role. acts: what is told
+    of what people are recognised to do, None without a model for behaviours.
     """
 
     models: Models
     bundles: dict[str, Bundle]
     references: dict[str, ModelReference]
     point: OperatingPoint | None
+    acts: ActSettings | None = None
 
 
 def open_bundles(paths: ModelPaths) -> dict[str, Bundle]:
@@ -88,12 +95,14 @@ def load_models(
 
     Raises what ``open_bundles`` raises, BundleError where a bundle cannot do the part of its role,
     ModelError where a model does not load, run or give its golden outputs here, SiteFileError where
-    no threshold is known or nothing gives the landmarks that the recogniser needs.
+    no threshold is known, nothing gives the landmarks that the recogniser needs, or the model for
+    behaviours does not have a label that is asked for.
     """
     bundles = open_bundles(site.models)
     for role, bundle in bundles.items():
         _require_role(role, bundle)
     _require_landmarks(bundles)
+    acts = _acts(site, bundles)
     device = gather()
     with ExitStack() as stack:
         references: dict[str, ModelReference] = {}
@@ -112,6 +121,7 @@ def load_models(
             bundles=bundles,
             references=references,
             point=_operating_point(site, bundles) if needs_point else None,
+            acts=acts,
         )
 
 
@@ -227,6 +237,35 @@ def _operating_point(site: Site, bundles: dict[str, Bundle]) -> OperatingPoint |
     return threshold_for(site, shipped, bundle.sha256)
 
 
+def _acts(site: Site, bundles: dict[str, Bundle]) -> ActSettings | None:
+    """What is told of what people do: what the site file names, else all that is not ordinary."""
+    if "behaviour" not in bundles:
+        return None
+    manifest, report = bundles["behaviour"].manifest, site.behaviour.report
+    _require_labels("behaviour.report", report or (), manifest.labels)
+    told = report or tuple(label for label in manifest.labels if label not in _ORDINARY)
+    if not told:
+        raise SiteFileError(
+            "nothing that models.behaviour recognises would be told",
+            expected="a label that is not ordinary, or report under [behaviour]",
+            found=f"{manifest.name} with labels {', '.join(manifest.labels)}",
+        )
+    for rule in site.rules:
+        _require_labels(f"rule {rule.id}", rule.labels or (), told)
+    return ActSettings(labels=told, confidence=site.behaviour.confidence)
+
+
+def _require_labels(place: str, labels: Iterable[str], known: tuple[str, ...]) -> None:
+    for label in labels:
+        if label not in known:
+            raise SiteFileError(
+                f"{place} names a behaviour that is not told",
+                expected=", ".join(known),
+                found=repr(label),
+                remedy=did_you_mean(label, known),
+            )
+
+
 def _models(bundles: dict[str, Bundle], runners: dict[str, Runner]) -> Models:
     parts = {role: (runners[role], bundle.manifest) for role, bundle in bundles.items()}
     return Models(
@@ -236,4 +275,5 @@ def _models(bundles: dict[str, Bundle], runners: dict[str, Runner]) -> Models:
         person=Detector(*parts[_PERSON], floor=_FLOOR, labels=(_LABELS[_PERSON],))
         if _PERSON in parts
         else None,
+        behaviour=ClipClassifier(*parts["behaviour"]) if "behaviour" in parts else None,
     )

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from edge.camera_view import CameraView
-from edge.events.build import Place, behaviour_event
+from edge.events.build import Place, act_event, behaviour_event
 from edge.events.names import source_of
 from edge.events.payloads import ModelReference
 from edge.pipeline import Scene
+from edge.rules.acts import Act, ActSettings, ActWatch
 from edge.rules.behaviours import BehaviourWatch, Conduct, Look, Mover
 from edge.rules.engine import RuleEngine, Sighting
 from edge.rules.undo import UndoLog
@@ -20,9 +21,11 @@ from edge.types import Event, EventDraft, Phase
 
 @dataclass(slots=True)
 class _Watched:
-    """One camera. told: the latest event of what goes on, by behaviour and track."""
+    """One camera. acts: None where nothing is recognised. told: the latest event of what goes on,
+    by behaviour and track."""
 
     watch: BehaviourWatch
+    acts: ActWatch | None
     told: dict[tuple[str, int], Event] = field(default_factory=dict)
 
 
@@ -31,7 +34,7 @@ class Observed:
     """What one scene told: drafts stand for conducts, one each."""
 
     look: Look
-    conducts: Sequence[Conduct]
+    conducts: Sequence[Conduct | Act]
     drafts: Sequence[EventDraft]
 
 
@@ -39,7 +42,8 @@ class BehaviourReporter:
     """Makes events of what people do, camera by camera.
 
     Everybody whom ``models.person`` follows is looked at; without that model, every face. models:
-    by role, those that follow people and those that follow faces. timezone: of schedules.
+    by role, those that follow people, those that follow faces and those that recognise what people
+    do. timezone: of schedules. acts: what is told of that; None where nothing is recognised.
     """
 
     def __init__(
@@ -50,12 +54,15 @@ class BehaviourReporter:
         timezone: tzinfo | None,
         person_models: Mapping[str, ModelReference],
         face_models: Mapping[str, ModelReference],
+        act_models: Mapping[str, ModelReference],
+        acts: ActSettings | None,
         synthetic: bool,
     ) -> None:
         self._site = site
         self._node = node
         self._timezone = timezone
         self._models = {"person": person_models, "face": face_models}
+        self._act_models, self._acts = act_models, acts
         self._synthetic = synthetic
         self._cameras: dict[str, _Watched] = {}
         self._followed: dict[str, frozenset[int]] = {}
@@ -67,11 +74,14 @@ class BehaviourReporter:
             index=scene.frame.index,
             time=scene.frame.time,
             size=scene.frame.size,
-            movers=_movers(scene) if camera.behaviours else (),
+            movers=_movers(scene) if self._watches(camera) else (),
         )
-        if not camera.behaviours:
+        if not self._watches(camera):
             return Observed(look, (), ())
-        conducts = self._watched(camera).watch.observe(look)
+        watched = self._watched(camera)
+        conducts: list[Conduct | Act] = [*watched.watch.observe(look)]
+        if watched.acts is not None:
+            conducts += watched.acts.observe(look, scene.verdicts)
         return Observed(look, conducts, [self._draft(c, look, camera) for c in conducts])
 
     def show(
@@ -79,12 +89,12 @@ class BehaviourReporter:
     ) -> Iterable[tuple[Place, Sighting, Event]]:
         """What the rules are to see, with the event that each sighting is about: what has just been
         told, then what goes on. events: those of ``observed``, committed."""
-        if not camera.behaviours:
+        if not self._watches(camera):
             return
         told, look = self._watched(camera).told, observed.look
         spoken = set()
         for conduct, event in zip(observed.conducts, events, strict=True):
-            key = (conduct.behaviour.id, conduct.mover.track.id)
+            key = (_name(conduct), conduct.mover.track.id)
             spoken.add(key)
             goes_on = conduct.phase in (Phase.STARTED, Phase.UPDATED)
             self._log.put(told, key, event if goes_on else None)
@@ -94,7 +104,7 @@ class BehaviourReporter:
             if key not in spoken:
                 yield _shown(told[key], movers[key[1]], look, camera)
         for track_id in self._followed.get(camera.id, frozenset()) - set(movers):
-            rules.forget(camera.rules_as, track_id, [b.id for b in camera.behaviours])
+            rules.forget(camera.rules_as, track_id, self._names(camera))
         self._log.put(self._followed, camera.id, frozenset(movers))
 
     def keep(self) -> None:
@@ -102,33 +112,68 @@ class BehaviourReporter:
         self._log.keep()
         for watched in self._cameras.values():
             watched.watch.keep()
+            if watched.acts is not None:
+                watched.acts.keep()
 
     def undo(self) -> None:
         """Forget what was observed since the last ``keep``."""
         self._log.undo()
         for watched in self._cameras.values():
             watched.watch.undo()
+            if watched.acts is not None:
+                watched.acts.undo()
+
+    def _watches(self, camera: CameraView) -> bool:
+        return bool(camera.behaviours) or self._acts is not None
+
+    def _names(self, camera: CameraView) -> list[str]:
+        """What rules may have been shown of a track of this camera."""
+        labels = self._acts.labels if self._acts else ()
+        return [*(behaviour.id for behaviour in camera.behaviours), *map(_act_name, labels)]
 
     def _watched(self, camera: CameraView) -> _Watched:
         known = self._cameras.get(camera.id)
         if known is None:
             watch = BehaviourWatch(camera.behaviours, camera.zones, timezone=self._timezone)
-            known = self._cameras[camera.id] = _Watched(watch)
+            acts = None if self._acts is None else ActWatch(self._acts)
+            known = self._cameras[camera.id] = _Watched(watch, acts)
         return known
 
-    def _draft(self, conduct: Conduct, look: Look, camera: CameraView) -> EventDraft:
+    def _draft(self, conduct: Conduct | Act, look: Look, camera: CameraView) -> EventDraft:
         track = conduct.mover.track
         gone = all(track.id != mover.track.id for mover in look.movers)
+        source = source_of(self._site, self._node, camera.id)
+        frame_index = track.last_index if gone else look.index
+        zones = _zones(conduct.mover, look, camera)
+        if isinstance(conduct, Act):
+            return act_event(
+                conduct,
+                source=source,
+                time=look.time,
+                frame_index=frame_index,
+                frame_size=look.size,
+                zones=zones,
+                models=self._act_models,
+                synthetic=self._synthetic,
+            )
         return behaviour_event(
             conduct,
-            source=source_of(self._site, self._node, camera.id),
+            source=source,
             time=look.time,
-            frame_index=track.last_index if gone else look.index,
+            frame_index=frame_index,
             frame_size=look.size,
-            zones=_zones(conduct.mover, look, camera),
+            zones=zones,
             models=self._models[conduct.mover.kind],
             synthetic=self._synthetic,
         )
+
+
+def _act_name(label: str) -> str:
+    return f"recognised:{label}"  # never the id of a behaviour: those have no colon
+
+
+def _name(conduct: Conduct | Act) -> str:
+    return _act_name(conduct.label) if isinstance(conduct, Act) else conduct.behaviour.id
 
 
 def _movers(scene: Scene) -> list[Mover]:
@@ -150,19 +195,26 @@ def _shown(
     standing = _zones(mover, look, camera)
     place = Place(time=look.time, frame_index=look.index, box=mover.track.box, zones=standing)
     _, family, name, _ = event.type.split(".")
-    zone, person = event.data["zone"], event.data["person"]
+    zone, person, label = (_text(event, key) for key in ("zone", "person", "label"))
     sighting = Sighting(
         camera=camera.rules_as,
         event=f"{family}.{name}",
         trigger=event.id,
         phase=Phase(event.data["phase"]),
         time=look.time,
-        person=None if person is None else str(person),
+        person=person,
         track_id=mover.track.id,
-        zones=standing if zone is None else (str(zone),),
-        behaviour=str(event.data["behaviour"]),
+        zones=standing if zone is None else (zone,),
+        behaviour=_act_name(label) if label else _text(event, "behaviour"),
+        label=label,
     )
     return place, sighting, event
+
+
+def _text(event: Event, key: str) -> str | None:
+    """What the event says under this key, if it has it."""
+    value = event.data.get(key)
+    return None if value is None else str(value)
 
 
 def _zones(mover: Mover, look: Look, camera: CameraView) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from edge.site.problems import field_problems, reference_problems
 from edge.site.sections import (
     DEFAULT_MARGIN,
     Behaviour,
+    BehaviourSection,
     Camera,
     Control,
     Intrusion,
@@ -53,6 +54,7 @@ __all__ = [
     "PICTURED",
     "TRIGGERS",
     "Behaviour",
+    "BehaviourSection",
     "Camera",
     "Control",
     "Environment",

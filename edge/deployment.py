@@ -194,6 +194,7 @@ class Deployment:
             models=loaded.references,
             synthetic=around.synthetic,
             timezone=self.site.tz,
+            acts=loaded.acts,
         )
         pipeline = Pipeline(
             loaded.models,

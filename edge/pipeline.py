@@ -15,16 +15,21 @@ from itertools import count
 
 import numpy as np
 
+from edge.clip_stage import ClipStage
 from edge.gallery.matcher import Gallery
 from edge.gallery.shots import View
 from edge.gallery.subject import FaceSubject, RecognitionSettings
+from edge.scene import Followed, Scene
 from edge.track.bytetrack import ByteTracker, TrackSettings
 from edge.track.faceless import Faceless, FacelessWatch
 from edge.types import Detections, FloatArray, Frame, Identity, OperatingPoint, Outcome, Track
+from edge.vision.behaviour import ClipClassifier
 from edge.vision.detector import Detector
 from edge.vision.landmarks import LandmarkFinder
 from edge.vision.quality import face_quality
 from edge.vision.recogniser import Recogniser
+
+__all__ = ["Followed", "Models", "Pipeline", "PipelineSettings", "Scene", "Timed"]
 
 _log = logging.getLogger(__name__)
 
@@ -37,12 +42,16 @@ def _untimed(stage: str) -> AbstractContextManager[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """The loaded models. Only the detector is needed; without a recogniser faces are followed."""
+    """The loaded models. Only the detector is needed; without a recogniser faces are followed.
+
+    behaviour: needs person.
+    """
 
     detector: Detector
     landmarks: LandmarkFinder | None = None
     recogniser: Recogniser | None = None
     person: Detector | None = None
+    behaviour: ClipClassifier | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,54 +66,6 @@ class PipelineSettings:
     recognition: RecognitionSettings = field(default_factory=RecognitionSettings)
     person_every: int = 5
     faceless: int = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """One face or person after one frame, with all that has been learned of it.
-
-    identity: who or what it is held to be, None until something can be said. subject: None for a
-    person without a face. face_px: the largest shorter side of its box so far, pixels. landmarks:
-    float32 ``[5, 2]`` as last seen. held: frames between two looks in which it was taken to be
-    where it was.
-    """
-
-    track: Track
-    identity: Identity | None
-    subject: FaceSubject | None = None
-    face_px: float = 0.0
-    landmarks: FloatArray | None = None
-    held: int = 0
-
-    @property
-    def frames(self) -> int:
-        """In how many frames it was seen, those between two looks included."""
-        return self.track.hits + self.held
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What one step saw in one frame.
-
-    active: followed and confirmed. changed: track ids whose identity is new or different. ended:
-    followed no more, identity final. detections: every face that the detector took for one, also
-    those that nothing follows; none in the scene that closes a camera. people: all who are followed
-    by their bodies, with a face or without, as of the last look for people; None without
-    ``models.person``.
-    """
-
-    frame: Frame
-    active: tuple[Followed, ...]
-    changed: frozenset[int]
-    ended: tuple[Followed, ...]
-    detections: Detections = field(default_factory=Detections.empty, compare=False)
-    people: tuple[Track, ...] | None = None
-
-    def everybody(self) -> list[Followed]:
-        """All who are followed, each track once."""
-        known = {followed.track.id for followed in self.active}
-        others = [track for track in self.people or () if track.id not in known]
-        return [*self.active, *(Followed(track, None) for track in others)]
 
 
 @dataclass(slots=True)
@@ -162,8 +123,9 @@ class Pipeline:
     """Detects, follows and recognises the faces of any number of cameras.
 
     gallery and point are None together with ``models.recogniser``. watched: ids of the cameras at
-    which it matters how everybody moves. timed: what is entered around the stages ``detect``,
-    ``track`` and ``recognise``, for whoever measures them.
+    which it matters how everybody moves; with ``models.behaviour`` it does at all. timed: what is
+    entered around the stages ``detect``, ``track``, ``recognise`` and ``classify``, for whoever
+    measures them.
     """
 
     def __init__(
@@ -182,6 +144,7 @@ class Pipeline:
         self._point = point
         self._settings = settings or PipelineSettings()
         self._watched = frozenset(watched)
+        self._stage = ClipStage(models.behaviour) if models.behaviour else None
         self._cameras: dict[str, _Camera] = {}
         self._warned = False
 
@@ -202,7 +165,7 @@ class Pipeline:
             scenes += [closed] if closed is not None else []
             scenes.append(looked.get(id(frame)) or self._held(frame))
             self._camera(frame.camera).last = frame
-        return scenes
+        return self._judged(scenes)
 
     def _begin_anew(self, frame: Frame) -> Scene | None:
         """Where the last frame of this camera had another size: the scene that closes it."""
@@ -217,9 +180,25 @@ class Pipeline:
         camera, rest = self._camera(frame.camera), self._settings.look_every - 1
         if camera.scene is None or not camera.tracker.is_settled(rest):
             return True
-        if frame.camera in self._watched and camera.people and not camera.people.is_settled(rest):
+        if self._is_watched(frame.camera) and camera.people and not camera.people.is_settled(rest):
             return True
         return not 0 < frame.index - camera.scene.frame.index <= rest
+
+    def _is_watched(self, camera: str) -> bool:
+        return self._stage is not None or camera in self._watched
+
+    def _judged(self, scenes: list[Scene]) -> list[Scene]:
+        """The scenes, each with what the clips that end with its frame show."""
+        if self._stage is None:
+            return scenes
+        for scene in scenes:
+            camera = self._camera(scene.frame.camera)
+            if scene.frame is camera.last and camera.scene is not None:
+                self._stage.look(scene, camera.scene.frame.index)
+        if not self._stage.is_due:
+            return scenes
+        with self._timed("classify"):
+            return self._stage.judge(scenes)
 
     def _held(self, frame: Frame) -> Scene:
         camera = self._camera(frame.camera)
@@ -257,6 +236,8 @@ class Pipeline:
         camera = self._cameras.pop(last.camera, None)
         if camera is None:
             return Scene(last, (), frozenset(), ())
+        if self._stage is not None:
+            self._stage.forget(last.camera)
         if camera.last is not None and camera.last.size != last.size:
             last = camera.last
         ended = self._conclude(_retire(camera.faces, camera.tracker.flush()))
@@ -276,7 +257,7 @@ class Pipeline:
             return ByteTracker(settings=TrackSettings(high_score=detector.score), ids=ids)
 
         settings, person = self._settings, self._models.person
-        every = 1 if name in self._watched else settings.person_every
+        every = 1 if self._is_watched(name) else settings.person_every
         sightings = settings.faceless * settings.person_every // every
         people = FacelessWatch(tracker(person), sightings) if person else None
         return _Camera(ids, tracker(self._models.detector), people, every)

@@ -137,6 +137,7 @@ class Replay:
             threshold=self.loaded.point.threshold if self.loaded.point else None,
             models=self.loaded.references,
             timezone=self.site.tz,
+            acts=self.loaded.acts,
         )
 
 

@@ -19,6 +19,7 @@ from edge.events.build import Place, SystemName, alert_event, face_event, system
 from edge.events.names import source_of
 from edge.events.payloads import ModelReference, Scalar
 from edge.pipeline import Followed, Scene
+from edge.rules.acts import ActSettings
 from edge.rules.engine import RuleEngine, Sighting
 from edge.rules.zones import zones_of
 from edge.store.base import Outbox
@@ -29,13 +30,15 @@ __all__ = ["CameraView", "Reporter"]
 
 _FACE_ROLES = ("detector", "landmarks", "recogniser")
 _PERSON_ROLES = ("detector", "person")
+_ACT_ROLES = ("person", "behaviour")
 
 
 class Reporter:
     """Writes what the pipeline sees to the outbox.
 
     threshold: the recogniser's, stated in every face event; None without one. models: by role.
-    timezone: of the behaviours' schedules; None is the system's.
+    timezone: of the behaviours' schedules; None is the system's. acts: what is told of what people
+    are recognised to do; None where nothing is.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Reporter:
         models: Mapping[str, ModelReference],
         synthetic: bool = False,
         timezone: tzinfo | None = None,
+        acts: ActSettings | None = None,
     ) -> None:
         self._site = site
         self._node = node
@@ -65,6 +69,8 @@ class Reporter:
             timezone=timezone,
             person_models={role: models[role] for role in ("person",) if role in models},
             face_models=self._face_models,
+            act_models={role: models[role] for role in _ACT_ROLES if role in models},
+            acts=acts,
             synthetic=synthetic,
         )
 

@@ -115,6 +115,15 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a clip of a track most likely shows. confidence: the probability of the label, 0..1."""
+
+    track_id: int
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class FaceQuality:
     """How far a face can be trusted for recognition. Each part and the whole lie in 0..1.
 

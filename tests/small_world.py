@@ -80,7 +80,7 @@ def detector_model(faces: Sequence[Box] = (FACE,)) -> bytes:
             nodes.append(helper.make_node("Mul", [f"{name}_value", "seen3"], [name]))
             outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape))
     picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, SIDE, SIDE])
-    return _save(helper.make_graph(nodes, "detector", [picture], outputs, inits))
+    return save_graph(helper.make_graph(nodes, "detector", [picture], outputs, inits))
 
 
 def recogniser_model(*, side: int = 112) -> bytes:
@@ -92,10 +92,11 @@ def recogniser_model(*, side: int = 112) -> bytes:
     ]
     picture = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, side, side])
     vector = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 192])
-    return _save(helper.make_graph(nodes, "recogniser", [picture], [vector]))
+    return save_graph(helper.make_graph(nodes, "recogniser", [picture], [vector]))
 
 
-def _save(graph: onnx.GraphProto) -> bytes:
+def save_graph(graph: onnx.GraphProto) -> bytes:
+    """The bytes of a checked model with this graph."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()

@@ -13,6 +13,7 @@ from typing import Literal
 from edge.config import LineCrossing, Loitering
 from edge.events.names import track_subject, type_of
 from edge.events.payloads import (
+    ActFacts,
     AlertFacts,
     BehaviourFacts,
     FaceFacts,
@@ -22,6 +23,7 @@ from edge.events.payloads import (
     SystemFacts,
     Trigger,
 )
+from edge.rules.acts import Act
 from edge.rules.behaviours import Conduct
 from edge.types import Event, EventDraft, FloatArray, Identity, Outcome, Phase, Severity
 
@@ -143,6 +145,44 @@ def behaviour_event(
         facts,
         source=source,
         type=type_of("behaviour", behaviour.kind),
+        subject=track_subject(track.id),
+        time=time,
+    )
+
+
+def act_event(
+    act: Act,
+    *,
+    source: str,
+    time: float,
+    frame_index: int,
+    frame_size: tuple[int, int],
+    zones: Sequence[str],
+    models: Mapping[str, ModelReference],
+    synthetic: bool = False,
+) -> EventDraft:
+    """What somebody is recognised to do. time: capture time of the frame. models: by their role."""
+    track = act.mover.track
+    x1, y1, x2, y2 = (float(value) for value in track.box)
+    facts = ActFacts(
+        phase=act.phase,
+        synthetic=synthetic,
+        label=act.label,
+        track_id=track.id,
+        frame_index=frame_index,
+        frame_size=frame_size,
+        box=(x1, y1, x2, y2),
+        zones=tuple(zones),
+        confidence=act.confidence,
+        clips=act.clips,
+        seconds=act.seconds,
+        reason=act.reason,
+        models=dict(models),
+    )
+    return _draft(
+        facts,
+        source=source,
+        type=type_of("behaviour", "recognised"),
         subject=track_subject(track.id),
         time=time,
     )

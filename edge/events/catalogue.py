@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from edge.events.names import type_of
 from edge.events.payloads import (
+    ActPayload,
     AlertPayload,
     BehaviourPayload,
     FacePayload,
@@ -63,6 +64,14 @@ EVENTS: tuple[EventKind, ...] = (
         BehaviourPayload,
         "Somebody stays in a zone: ``started`` after ``limit_s`` seconds, ``ended`` when they "
         "leave or are followed no more.",
+    ),
+    EventKind(
+        "behaviour",
+        "recognised",
+        ActPayload,
+        "Somebody does what the model for behaviours was trained to tell, such as ``fall``: "
+        "``started`` when several clips show it, ``ended`` when none of the latest does or they "
+        "are followed no more.",
     ),
     EventKind("system", "camera_lost", SystemPayload, "A camera's stream is gone."),
     EventKind("system", "camera_recovered", SystemPayload, "A camera's stream is back."),

@@ -176,6 +176,31 @@ class BehaviourFacts(Facts):
     models: ModelReferences
 
 
+class ActFacts(Facts):
+    """What somebody is recognised to do, by the pictures of them."""
+
+    label: str
+    """What they do, as the model for behaviours calls it."""
+    track_id: Index
+    """Number of the track within its camera."""
+    frame_index: Index
+    """Index of the frame, from 0, in which this was decided; where the track has ended, its
+    last."""
+    frame_size: FrameSize
+    box: Box
+    zones: tuple[Id, ...]
+    """The camera's zones in which the bottom centre of the person is."""
+    confidence: Share
+    """Mean probability of the label over the latest clips that show it."""
+    clips: Count
+    """How many clips have shown it so far; they overlap."""
+    seconds: Seconds
+    """From the first of these clips to the last."""
+    reason: str
+    """Why this is told now, after "it"."""
+    models: ModelReferences
+
+
 class AlertFacts(Facts):
     """A rule matched an event. What the event does not state is null or empty."""
 
@@ -216,6 +241,10 @@ class FacePayload(FaceFacts, Numbered):
 
 class BehaviourPayload(BehaviourFacts, Numbered):
     """Data of an event about what somebody does."""
+
+
+class ActPayload(ActFacts, Numbered):
+    """Data of an event about what somebody is recognised to do."""
 
 
 class AlertPayload(AlertFacts, Numbered):

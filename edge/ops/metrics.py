@@ -13,7 +13,7 @@ from edge.ops.memory import read_memory
 from edge.ops.registry import Counter, Gauge, Histogram, Registry
 
 # What the label ``stage`` of ``stage_seconds`` may say.
-STAGES: Final = ("capture", "detect", "track", "recognise", "commit", "publish")
+STAGES: Final = ("capture", "detect", "track", "recognise", "classify", "commit", "publish")
 
 # Seconds. From a fast model on a GPU to a broker that answers at last.
 BUCKETS: Final = (
@@ -48,7 +48,7 @@ class Metrics:
         self.stage_seconds = add(
             Histogram(
                 "edgewarden_stage_seconds",
-                "How long each stage took: capture, detect, track, recognise, commit, publish.",
+                f"How long each stage took: {', '.join(STAGES)}.",
                 ("stage",),
                 buckets=BUCKETS,
             )

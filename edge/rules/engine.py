@@ -47,7 +47,8 @@ class Sighting:
     phase: that event's. track_id: None for events without a track. zones: where it stands in this
     frame; of a behaviour in a zone, that zone. time: of this frame, seconds since the epoch.
     behaviour: id of the behaviour that the event is about; None of any other event. What a track
-    does and who it is are told apart, and so are two things that it does.
+    does and who it is are told apart, and so are two things that it does. label: what it is
+    recognised to do; None of any other event.
     """
 
     camera: str
@@ -59,6 +60,7 @@ class Sighting:
     track_id: int | None = None
     zones: tuple[str, ...] = ()
     behaviour: str | None = None
+    label: str | None = None
 
     @property
     def subject(self) -> Subject:
@@ -168,6 +170,8 @@ class RuleEngine:
     def _matching(self, rule: Rule, sighting: Sighting) -> list[Place]:
         """Where the rule matches, whatever its cooldown says."""
         if ANYONE not in rule.people and sighting.person not in rule.people:
+            return []
+        if rule.labels and sighting.label is not None and sighting.label not in rule.labels:
             return []
         zones: Iterable[str] = (_WHOLE_FRAME,)
         if rule.zones is not None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from edge.site.sections import BEHAVIOURS, Section, Site
 from edge.site.source import mask_credentials
-from edge.site.values import did_you_mean
+from edge.site.values import RECOGNISED, did_you_mean
 
 Place = tuple[str | int, ...]
 
@@ -100,7 +100,8 @@ def _as_written(place: Place) -> Place:
 
 def reference_problems(data: Mapping[str, object]) -> list[Problem]:
     """Ids given twice, rules that name a camera, zone or behaviour which is not there, behaviours
-    in a zone that their camera does not have, snapshots for nobody.
+    in a zone that their camera does not have, a classifier of behaviours without people or one that
+    is missing, snapshots for nobody.
 
     Works on the plain tables and skips what has the wrong type, so that these problems are told
     together with all others.
@@ -116,6 +117,7 @@ def reference_problems(data: Mapping[str, object]) -> list[Problem]:
     for index, rule in rules.items():
         problems += _unknown_names(("rules", index), rule, zones)
         problems += _idle_triggers(("rules", index), rule, cameras)
+    problems += _classifier_problems(data, rules)
     snapshots = data.get("snapshots")
     if isinstance(snapshots, Mapping) and snapshots.get("mqtt") is True and "mqtt" not in data:
         expected, found = "false without [mqtt], which names the broker", "true"
@@ -176,6 +178,27 @@ def _behaviour_problems(
         if isinstance(zone, str) and zone not in zones:
             expected, remedy = "a zone of this camera", did_you_mean(zone, zones)
             yield Problem((*place, index, "zone"), expected, describe(zone), remedy)
+
+
+def _classifier_problems(
+    data: Mapping[str, object], rules: Mapping[int, Mapping[str, object]]
+) -> Iterator[Problem]:
+    """A classifier of behaviours without a model that finds people; what asks for a classifier
+    that is not there."""
+    models = data.get("models")
+    roles = models if isinstance(models, Mapping) else {}
+    expected = "models.behaviour, which recognises what people do"
+    if "behaviour" in roles:
+        if "person" not in roles:
+            people = "models.person beside it, which finds the people"
+            yield Problem(("models", "behaviour"), people, "no models.person")
+        return
+    if "behaviour" in data:
+        yield Problem(("behaviour",), expected, "no models.behaviour")
+    for rule_index, rule in rules.items():
+        for index, trigger in _texts(rule.get("on")):
+            if trigger == RECOGNISED:
+                yield Problem(("rules", rule_index, "on", index), expected, describe(trigger))
 
 
 def _repeated(place: Place, tables: Mapping[int, Mapping[str, object]]) -> Iterator[Problem]:

@@ -24,8 +24,10 @@ from edge.errors import UsageError
 from edge.site.source import SourceAddress, SourceKind
 from edge.site.values import (
     ANYONE,
+    RECOGNISED,
     Host,
     Ids,
+    Labels,
     Line,
     Listen,
     Margin,
@@ -95,6 +97,17 @@ class Recognition(Section):
     margin: Margin = DEFAULT_MARGIN
 
 
+class BehaviourSection(Section):
+    """``[behaviour]``: what of what ``models.behaviour`` tells is an event.
+
+    report: labels of its bundle; None: all but those of people who do nothing special. confidence:
+    from which probability on a clip shows a label.
+    """
+
+    report: Labels | None = None
+    confidence: Threshold = 0.8
+
+
 class Intrusion(Section):
     """Somebody is in a zone where nobody may be. schedule: when; None is always."""
 
@@ -159,8 +172,9 @@ class Camera(Section):
 class Rule(Section):
     """One ``[[rules]]``.
 
-    cameras None: all. zones None: anywhere in the frame. schedule None: always. cooldown_s: seconds
-    of silence after an alert for the same person and zone.
+    cameras None: all. zones None: anywhere in the frame. labels: of ``behaviour.recognised``; None
+    is all. schedule None: always. cooldown_s: seconds of silence after an alert for the same person
+    and zone.
     """
 
     id: SiteId
@@ -168,9 +182,16 @@ class Rule(Section):
     cameras: Ids | None = None
     zones: Ids | None = None
     people: People = (ANYONE,)
+    labels: Labels | None = None
     schedule: Weekly | None = None
     cooldown_s: Seconds = 0.0
     severity: Severity = "alert"
+
+    @model_validator(mode="after")
+    def _labels_are_of_something(self) -> Rule:
+        if self.labels is not None and RECOGNISED not in self.on:
+            raise refusal(f"{RECOGNISED!r} in on beside labels", found=f"on = {list(self.on)}")
+        return self
 
 
 class Mqtt(Section):
@@ -233,6 +254,7 @@ class Site(Section):
     site: SiteSection
     models: Models
     recognition: Recognition = Recognition()
+    behaviour: BehaviourSection = BehaviourSection()
     cameras: Annotated[tuple[Camera, ...], Field(strict=False)] = ()
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
     mqtt: Mqtt | None = None

@@ -24,6 +24,8 @@ ANYONE = "*"
 # A line that is no longer than a pixel has no two sides.
 _SHORTEST = 1e-3
 
+RECOGNISED = "behaviour.recognised"
+
 # Every event type that a rule may name. An alert raises no alert.
 TRIGGERS = (
     "face.recognised",
@@ -34,6 +36,7 @@ TRIGGERS = (
     "behaviour.intrusion",
     "behaviour.line_crossing",
     "behaviour.loitering",
+    RECOGNISED,
     "system.camera_lost",
     "system.camera_recovered",
     "system.degraded",
@@ -225,6 +228,7 @@ Line = Annotated[
     AfterValidator(_line),
 ]
 Ids = Annotated[tuple[SiteId, ...], Field(strict=False), AfterValidator(_not_empty)]
+Labels = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_not_empty)]
 People = Annotated[tuple[PersonOrAnyone, ...], Field(strict=False), AfterValidator(_not_empty)]
 Triggers = Annotated[tuple[Trigger, ...], Field(strict=False), AfterValidator(_not_empty)]
 PicturedEvents = Annotated[tuple[Pictured, ...], Field(strict=False), AfterValidator(_not_empty)]

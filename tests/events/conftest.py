@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from edge.config import Behaviour, LineCrossing
-from edge.events.build import behaviour_event, face_event
+from edge.events.build import act_event, behaviour_event, face_event
 from edge.events.payloads import ModelReference
+from edge.rules.acts import Act
 from edge.rules.behaviours import Conduct, Mover
 from edge.types import Event, EventDraft, Identity, Outcome, Phase, Track
 
@@ -72,6 +73,29 @@ def conduct() -> DraftConduct:
         )
 
     return make
+
+
+@pytest.fixture
+def act() -> EventDraft:
+    """A draft of the event about what somebody is recognised to do."""
+    box = np.array([600.04, 100, 680.2, 460], np.float32)
+    return act_event(
+        Act(
+            label="fall",
+            mover=Mover(track=Track(17, box, 0.91234, 0, 20, 210, 230), kind="person"),
+            phase=Phase.STARTED,
+            confidence=0.912345,
+            clips=2,
+            seconds=0.5004,
+            reason="was seen in 2 of the last 3 clips",
+        ),
+        source="edgewarden/hq/gate-01/door",
+        time=1795255200.123,
+        frame_index=230,
+        frame_size=(640, 480),
+        zones=["yard"],
+        models={"behaviour": ModelReference(bundle="acts", variant="fp32", sha256="a" * 64)},
+    )
 
 
 @pytest.fixture

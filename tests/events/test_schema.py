@@ -16,6 +16,7 @@ from edge.events.schema import json_schema
 from edge.types import Identity, Outcome
 
 if TYPE_CHECKING:
+    from edge.types import EventDraft
     from tests.events.conftest import Committer, DraftConduct, Drafter
 
 Documents = dict[str, dict[str, Any]]
@@ -35,7 +36,9 @@ def validator() -> Any:
 
 
 @pytest.fixture
-def documents(face: Drafter, conduct: DraftConduct, committed: Committer) -> Documents:
+def documents(
+    face: Drafter, conduct: DraftConduct, act: EventDraft, committed: Committer
+) -> Documents:
     """One real event of every kind, as JSON, by its type."""
     people = {Outcome.RECOGNISED: "a"}
     events = [
@@ -49,6 +52,7 @@ def documents(face: Drafter, conduct: DraftConduct, committed: Committer) -> Doc
     ]
     events += [
         *(committed(conduct(behaviour)) for behaviour in BEHAVIOURS),
+        committed(act),
         committed(alert_event(events[0], rule="r", severity="alert")),
         committed(alert_event(events[-1], rule="r", severity="info")),
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.types import ByteImage, FloatArray
-from edge.vision.crop import crop_box
+from edge.vision.clips import crop_track
 from export.reference.world.scene import Scene
 from export.reference.world.settings import Place, SceneSettings
 from export.reference.world.truth import (
@@ -21,9 +21,8 @@ from export.reference.world.truth import (
 
 _LEAST_SEEN = 0.4  # share of a person or a face that has to be seen to be asked for
 _LEAST_FACE = 8.0  # pixels wide
-_CLIP_FPS = 8.0
+_CLIP_FPS, _CLIP_FACTOR = 8.0, 1.25  # as template clip-classifier says
 _NORMAL: tuple[Behaviour, ...] = ("walk", "walk", "walk", "run", "loiter")
-_MARGIN = 1.25  # side of a clip's square to the largest box in it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,23 +100,6 @@ class TrackClip:
     track: int
 
 
-def crop_track(frames: Sequence[ByteImage], boxes: FloatArray, *, size: int) -> ByteImage:
-    """Square pictures along a track: uint8 ``[T, size, size, 3]``.
-
-    boxes: float32 ``[T, 4]``, one for each frame. One scale for all, by the largest box; the
-    middle follows the track, smoothed over five frames, so that a step stays a step.
-    """
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    padded = np.pad(centres, ((2, 2), (0, 0)), mode="edge")
-    smooth = np.stack([padded[i : i + len(centres)] for i in range(5)]).mean(axis=0)
-    half = _MARGIN * float((boxes[:, 2:] - boxes[:, :2]).max()) / 2
-    crops = [
-        crop_box(frame, [x - half, y - half, x + half, y + half], (size, size))
-        for frame, (x, y) in zip(frames, smooth, strict=True)
-    ]
-    return np.stack(crops)
-
-
 def track_clips(
     *,
     seed: int,
@@ -180,7 +162,10 @@ def _clip(
     boxes = np.stack([who.box for who in seen])
     missed = random.normal(0, 0.02, boxes.shape) * np.tile(boxes[:, 2:] - boxes[:, :2], 2)
     pixels = crop_track(
-        [image for image, _ in part], (boxes + missed).astype(np.float32), size=size
+        [image for image, _ in part],
+        (boxes + missed).astype(np.float32),
+        size=size,
+        factor=_CLIP_FACTOR,
     )
     return TrackClip(pixels, behaviour, scene.seed, 1)
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from edge.vision.clips import crop_track
 from export.reference.world.baselines import (
     FrameDifference,
     anomalies_by_pixels,
@@ -21,7 +22,6 @@ from export.reference.world.samples import (
     DetectorSample,
     TrackClip,
     anomaly_samples,
-    crop_track,
     detector_sample,
     detector_samples,
     track_clips,
@@ -118,7 +118,7 @@ def test_a_track_is_cut_out_at_one_scale() -> None:
         frame[30:70, x : x + 20] = 255
         frames.append(frame)
         boxes.append([x, 30, x + 20, 70])
-    crops = crop_track(frames, np.asarray(boxes, np.float32), size=50)
+    crops = crop_track(frames, np.asarray(boxes, np.float32), size=50, factor=1.25)
     assert crops.shape == (6, 50, 50, 3)
     # The largest side is 40, its square 50: one pixel for one pixel, the object in the middle.
     for crop in crops[2:4]:
