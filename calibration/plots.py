@@ -66,6 +66,17 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A value at ``x`` with its interval; points of one name are drawn alike."""
+
+    name: str
+    x: float
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
     """Counts between edges, one more of these than of those; marks: values drawn as lines."""
 
@@ -136,6 +147,39 @@ def curves(
         axes.set_ylabel(y)
         if len(lines) > 1 or lines[0].name:
             axes.legend(frameon=False)
+        return _svg(figure)
+
+
+def against(points: Sequence[Point], *, x: str, y: str) -> str:
+    """Rates with their intervals over those that were asked for, both on logarithmic axes, and the
+    line on which they are equal. What is 0 stands at the lower edge. x, y: names of the axes."""
+    ends = [value for one in points for value in (one.x, one.low, one.high) if value > 0]
+    low, high = 10 ** np.floor(np.log10(min(ends, default=0.1)) - 0.3), 1.0
+    with _figure(width=6.2, height=4.2) as (figure, (axes,)):
+        axes.plot([low, high], [low, high], color=GREY, linewidth=1.0, linestyle="--")
+        axes.annotate("equal", (high, high), xytext=(-30, -16), textcoords="offset points")
+        for number, name in enumerate(dict.fromkeys(one.name for one in points)):
+            own = [one for one in points if one.name == name]
+            # A little aside, so that intervals at one rate do not hide each other.
+            places = [one.x * 1.12 ** (number - 0.5) for one in own]
+            values = np.maximum([one.value for one in own], low)
+            bottoms = np.maximum([one.low for one in own], low)
+            axes.errorbar(
+                places,
+                values,
+                yerr=[values - bottoms, np.asarray([one.high for one in own]) - values],
+                fmt="os^D"[number % 4],
+                color=_CYCLE[number % len(_CYCLE)],
+                capsize=4,
+                label=name,
+            )
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlim(low, high)
+        axes.set_ylim(low, high)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        axes.legend(frameon=False, loc="upper left")
         return _svg(figure)
 
 

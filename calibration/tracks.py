@@ -52,11 +52,12 @@ class Footage:
     frames: int
 
 
-def film(models: Models, path: Path, *, watch: Callable[[Frame], None] | None = None) -> Footage:
+def film(models: Models, path: Path, *, watch: Callable[[Scene], None] | None = None) -> Footage:
     """Follow the faces of a video as the camera does, looking at every frame.
 
-    watch: is shown every frame. Raises MediaError where it cannot be opened, StreamBrokenError
-    where it breaks off, InferenceError where a model fails, UsageError without a recogniser.
+    watch: is shown what was seen in every frame. Raises MediaError where it cannot be opened,
+    StreamBrokenError where it breaks off, InferenceError where a model fails, UsageError without a
+    recogniser.
     """
     recogniser = require_recogniser(models)
     pipeline = Pipeline(models, settings=PipelineSettings(look_every=1))
@@ -70,8 +71,8 @@ def film(models: Models, path: Path, *, watch: Callable[[Frame], None] | None = 
             for scene in pipeline.step([frame]):
                 together.update(_seen_apart(scene, recogniser))
                 ended += scene.ended
-            if watch is not None:
-                watch(frame)
+                if watch is not None:
+                    watch(scene)
     assert last is not None  # a source without frames does not open
     ended += pipeline.end(last).ended
     tracks = (
@@ -178,7 +179,8 @@ class TrackEvidence:
         pairs = []
         for index, track in enumerate(self._tracks):
             middle = len(track.shots) // 2
-            halves = [_fused(part, level) for part in (track.shots[:middle], track.shots[middle:])]
+            parts = track.shots[:middle], track.shots[middle:]
+            halves = [track_vector(part, level) for part in parts]
             if halves[0] is not None and halves[1] is not None:
                 pairs.append((self._identity[index], float(halves[0] @ halves[1])))
         return genuine_halves(pairs)
@@ -192,7 +194,7 @@ class TrackEvidence:
         ]
 
     def _vectors(self, level: float) -> dict[int, FloatArray]:
-        fused = {i: _fused(track.shots, level) for i, track in enumerate(self._tracks)}
+        fused = {i: track_vector(track.shots, level) for i, track in enumerate(self._tracks)}
         return {i: vector for i, vector in fused.items() if vector is not None}
 
     def _identities(self) -> list[int]:
@@ -229,8 +231,11 @@ class TrackEvidence:
         return identity
 
 
-def _fused(shots: Sequence[Shot], level: float) -> FloatArray | None:
-    """The views that agree, as one vector; None where they are too few to name anybody."""
+def track_vector(shots: Sequence[Shot], level: float) -> FloatArray | None:
+    """The views that agree, as one vector; None where they are too few to name anybody.
+
+    level: from which cosine on two views count as one face.
+    """
     group = agreeing(shots, level)
     return fuse(group)[0].vector if len(group) >= _SHOTS.enough else None
 

@@ -11,7 +11,7 @@ from calibration.tracks import TOGETHER_FRAMES, Footage, film
 from edge.assembly import load_models
 from edge.config import load_site
 from edge.errors import MediaError, SiteFileError, UsageError
-from edge.types import Frame
+from edge.pipeline import Scene
 from tests.calibration.conftest import PLACES, group_picture, without_threshold
 from tests.small_world import (
     FACE,
@@ -77,13 +77,13 @@ def test_boxes_that_touch_may_be_one_face_twice(tmp_path: Path) -> None:
 
 
 def test_whoever_watches_is_shown_every_frame(crowd: World) -> None:
-    seen: list[Frame] = []
+    seen: list[Scene] = []
     video = write_video(crowd.folder / "clip.mp4", [group_picture([1, 2])] * 12)
     with load_models(load_site(crowd.site), needs_point=False) as loaded:
         film(loaded.models, video, watch=seen.append)
         with pytest.raises(MediaError):
             film(loaded.models, crowd.folder / "absent.mp4")
-    assert [frame.index for frame in seen] == list(range(12))
+    assert [scene.frame.index for scene in seen] == list(range(12))
 
 
 def test_models_load_without_a_threshold_only_where_nobody_is_named(crowd: World) -> None:
