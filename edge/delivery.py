@@ -29,7 +29,12 @@ OnDelivered = Callable[[Event], None]
 
 
 class Delivery:
-    """Nowhere: everything stays in the outbox. The others say what differs."""
+    """Nowhere: everything stays in the outbox. The others say what differs.
+
+    destination: what events are delivered to, "" for nowhere.
+    """
+
+    destination = ""
 
     def start(self) -> None:
         """Begin. Raises what keeps it from ever working."""
@@ -56,6 +61,8 @@ class Delivery:
 
 class _ToBroker(Delivery):
     """To the broker of ``[mqtt]``."""
+
+    destination = "broker"
 
     def __init__(self, publisher: MqttPublisher) -> None:
         self._publisher = publisher
@@ -105,6 +112,8 @@ class _ToBroker(Delivery):
 
 class _ToFile(Delivery):
     """To a file of JSON lines."""
+
+    destination = "file"
 
     def __init__(self, drain: FileDrain, path: Path) -> None:
         self._drain = drain

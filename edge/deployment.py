@@ -15,7 +15,7 @@ from edge.assembly import LoadedModels, gallery_path, load_gallery, load_models
 from edge.capture.live import LiveCamera
 from edge.config import Camera, Site
 from edge.gallery.matcher import Gallery
-from edge.loop import LiveLoop, Station
+from edge.loop import Line, LiveLoop, Station
 from edge.ops.health import Fault, HealthMonitor, Progress
 from edge.ops.metrics import Metrics
 from edge.pipeline import Pipeline, Scene, Timed
@@ -106,6 +106,12 @@ class Deployment:
         self._loop = self._make_loop()
 
     @property
+    def loaded(self) -> LoadedModels:
+        """The models, from ``prepare`` on."""
+        assert self._loaded is not None
+        return self._loaded
+
+    @property
     def gallery_has_changed(self) -> bool:
         """Whether somebody was enrolled or erased since it was read."""
         return _fingerprint(gallery_path(self.site)) != self._gallery_seen
@@ -175,16 +181,14 @@ class Deployment:
                 self._around.send_picture(picture.topic, picture.jpeg)
 
     def _load_gallery(self) -> Gallery | None:
-        assert self._loaded is not None
-        recogniser = self._loaded.models.recogniser
+        recogniser = self.loaded.models.recogniser
         seen = _fingerprint(gallery_path(self.site))
         gallery = load_gallery(self.site, recogniser.space) if recogniser else None
         self._gallery_seen = seen
         return gallery
 
     def _make_loop(self) -> LiveLoop:
-        loaded, around = self._loaded, self._around
-        assert loaded is not None
+        loaded, around = self.loaded, self._around
         reporter = Reporter(
             site=self.site.site.id,
             node=self.site.site.node,
@@ -205,12 +209,11 @@ class Deployment:
         )
         return LiveLoop(
             list(self.stations.values()),
-            pipeline=pipeline,
-            reporter=reporter,
+            line=Line(pipeline=pipeline, reporter=reporter, on_scene=self._show),
             outbox=around.outbox,
             metrics=around.metrics,
             monitor=around.monitor,
-            on_scene=self._show,
+            guest=self._loop.guest if self._loop is not None else None,
         )
 
 

@@ -29,7 +29,7 @@ from edge.gallery.subject import RecognitionSettings
 from edge.media import is_image, read_image
 from edge.pipeline import Followed, Models, Pipeline, PipelineSettings, Scene
 from edge.store.base import Consent, Enrolled, GalleryStore, Person
-from edge.types import FaceQuality, FloatArray, Frame, OperatingPoint
+from edge.types import ByteImage, FaceQuality, FloatArray, Frame, OperatingPoint
 from edge.vision.quality import face_quality
 from edge.vision.recogniser import Recogniser
 
@@ -150,8 +150,18 @@ def faces_in_image(models: Models, path: Path, *, shots: ShotSettings) -> Finds:
     Raises MediaError where it cannot be opened, EnrolmentError where the recogniser makes nothing
     of a face.
     """
+    return faces_in_picture(models, read_image(path), shots=shots, name=str(path))
+
+
+def faces_in_picture(
+    models: Models, picture: ByteImage, *, shots: ShotSettings, name: str
+) -> Finds:
+    """The faces of a picture, uint8 ``[H, W, 3]`` BGR, that reach the limits of ``shots``.
+
+    models: with a recogniser. name: of the picture, for the error. Raises EnrolmentError where the
+    recogniser makes nothing of a face.
+    """
     recogniser = require_recogniser(models)
-    picture = read_image(path)
     size = (picture.shape[1], picture.shape[0])
     faces = models.detector.detect([picture])[0]
     faces = faces[faces.scores >= models.detector.score]
@@ -172,7 +182,7 @@ def faces_in_image(models: Models, path: Path, *, shots: ShotSettings) -> Finds:
             continue
         (embedding,) = recogniser.embed_usable([crop])
         if embedding is None:
-            raise _nothing_made_of(path)
+            raise _nothing_made_of(name)
         found.append(Candidate(embedding, quality.score, _fractions(box, size)[None], (0,)))
     return Finds(found, best, size)
 
@@ -262,9 +272,9 @@ def _nothing_usable(path: Path, best: FaceQuality | None) -> EnrolmentError:
     )
 
 
-def _nothing_made_of(path: Path) -> EnrolmentError:
+def _nothing_made_of(name: str) -> EnrolmentError:
     return EnrolmentError(
-        f"the recogniser makes nothing of a face in {path}",
+        f"the recogniser makes nothing of a face in {name}",
         expected="a vector of finite numbers that are not all zero",
         remedy="Take another picture, or check the model with: edgewarden bundle verify",
     )

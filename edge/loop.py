@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
 from edge.capture.feed import CameraFeed, CameraState, Liveness
-from edge.errors import StoreBusyError, StoreFullError
+from edge.errors import EdgewardenError, StoreBusyError, StoreFullError
 from edge.events.build import SystemName
 from edge.events.payloads import Scalar
 from edge.ids import NODE_CAMERA
@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 _OUTBOX = "outbox"
 
 OnScene = Callable[[Scene, Sequence[Event]], None]
+
+# Of the loop's time, what a guest leaves to the cameras for each part that it takes.
+_GUEST_LEAVES = 3.0
 
 
 @dataclass(slots=True)
@@ -61,37 +64,60 @@ class Station:
         return self.view.id
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What makes committed events of frames.
+
+    on_scene: is shown every analysed scene with its committed events.
+    """
+
+    pipeline: Pipeline
+    reporter: Reporter
+    on_scene: OnScene
+
+
+@dataclass(slots=True, kw_only=True)
+class Guest:
+    """One more camera for a while, on a line of its own.
+
+    It comes after the others, and takes a quarter of the loop's time at most. Whoever brings it
+    looks after its feed, whose changes are told to nobody. fault: what its line failed of; it is
+    not looked at any more then. free_at: when it may be looked at again, monotonic seconds.
+    """
+
+    station: Station
+    line: Line
+    fault: EdgewardenError | None = None
+    free_at: float = 0.0
+
+
 class LiveLoop:
     """Turns frames into committed events.
 
-    on_scene: is shown every analysed scene with its committed events. What has no room in the
-    outbox is counted and said when there is room again; the loop goes on.
+    line: of the stations. guest: a camera beside them. What has no room in the outbox is counted
+    and said when there is room again; the loop goes on.
     """
 
     def __init__(
         self,
         stations: Sequence[Station],
         *,
-        pipeline: Pipeline,
-        reporter: Reporter,
+        line: Line,
         outbox: MeteredOutbox,
         metrics: Metrics,
         monitor: HealthMonitor,
-        on_scene: OnScene,
+        guest: Guest | None = None,
     ) -> None:
         self._stations = list(stations)
-        self._pipeline = pipeline
-        self._reporter = reporter
+        self._line = line
         self._outbox = outbox
         self._metrics = metrics
         self._monitor = monitor
-        self._on_scene = on_scene
+        self.guest = guest
 
     def turn(self, timeout_s: float) -> None:
         """Wait for frames for at most so long, and deal with everything that there is."""
-        ready = set(wait([station.feed.fileno() for station in self._stations], timeout_s))
-        if not self._stations:
-            time.sleep(timeout_s)  # nothing to wait for returns at once
+        ready = self._wait(timeout_s)
         fresh: list[tuple[Station, Frame]] = []
         for station in self._stations:
             self._note_changes(station)
@@ -99,20 +125,23 @@ class LiveLoop:
             if frame is not None and self._is_due(station, frame):
                 fresh.append((station, frame))
         self._metrics.queue_depth.set(len(ready), queue="frames")
-        if not fresh:
-            return
-        stations = {frame.camera: station for station, frame in fresh}
-        for scene in self._pipeline.step([frame for _, frame in fresh]):
-            self._report(scene, stations[scene.frame.camera])
-        for station, frame in fresh:
-            station.last = frame
-            self._metrics.frames_analysed.inc(camera=station.id)
+        if fresh:
+            self._analyse(fresh)
+        if self.guest is not None:
+            self._serve(self.guest, ready)
 
     def end(self, camera: str | None = None) -> None:
-        """End every track, or those of one camera."""
+        """End every track, or those of one camera; a guest's go on."""
         for station in self._stations:
             if camera in (None, station.id):
                 self._end_tracks(station)
+
+    def dismiss_guest(self) -> None:
+        """End the guest's tracks, and look at it no more."""
+        guest, self.guest = self.guest, None
+        if guest is not None and guest.station.last is not None and guest.fault is None:
+            last, guest.station.last = guest.station.last, None
+            self._report(guest.line.pipeline.end(last), guest.station, guest.line)
 
     def say(
         self,
@@ -129,12 +158,66 @@ class LiveLoop:
         at: when it happened, seconds since the epoch; None for now.
         """
         time_ = time.time() if at is None else at
-        events = self._commit(
-            lambda: self._reporter.system(
+        events = self.commit(
+            lambda: self._line.reporter.system(
                 name, camera=camera, time=time_, reason=reason, detail=detail, phase=phase
             )
         )
         return events is not None
+
+    def commit(self, commit: Callable[[], list[Event]]) -> list[Event] | None:
+        """What was committed; None where it had no room, which is counted and told later."""
+        try:
+            events = commit()
+        except (StoreFullError, StoreBusyError) as error:
+            self._monitor.problem(_OUTBOX, error.message)
+            return None
+        self.tell_lost()
+        if not self._outbox.lost:
+            self._monitor.solved(_OUTBOX)
+        return events
+
+    def _wait(self, timeout_s: float) -> set[object]:
+        """Wait until there is something to look at; the descriptors of what there is."""
+        feeds = [station.feed.fileno() for station in self._stations]
+        guest = self.guest
+        if guest is not None and guest.fault is None:
+            resting = guest.free_at - time.monotonic()
+            if resting > 0:
+                timeout_s = min(timeout_s, resting)
+            else:
+                feeds.append(guest.station.feed.fileno())
+        if not feeds:
+            time.sleep(timeout_s)  # nothing to wait for returns at once
+        return set(wait(feeds, timeout_s))
+
+    def _analyse(self, fresh: Sequence[tuple[Station, Frame]]) -> None:
+        stations = {frame.camera: station for station, frame in fresh}
+        for scene in self._line.pipeline.step([frame for _, frame in fresh]):
+            self._report(scene, stations[scene.frame.camera], self._line)
+        for station, frame in fresh:
+            station.last = frame
+            self._metrics.frames_analysed.inc(camera=station.id)
+
+    def _serve(self, guest: Guest, ready: set[object]) -> None:
+        """Look at the guest; what goes wrong there is its own business."""
+        station = guest.station
+        if guest.fault is not None or station.feed.fileno() not in ready:
+            return
+        frame = station.feed.newest()
+        if frame is None or not station.gate.passes(frame.image):
+            return
+        began = time.monotonic()
+        try:
+            scenes = guest.line.pipeline.step([frame])
+        except EdgewardenError as error:
+            guest.fault = error
+            return
+        for scene in scenes:
+            self._report(scene, station, guest.line)
+        station.last = frame
+        now = time.monotonic()
+        guest.free_at = now + _GUEST_LEAVES * (now - began)
 
     def _is_due(self, station: Station, frame: Frame) -> bool:
         self._metrics.frames_seen.inc(camera=station.id)
@@ -143,15 +226,15 @@ class LiveLoop:
             self._end_tracks(station)  # the source began anew, and with it the tracker has to
         return station.gate.passes(frame.image)
 
-    def _report(self, scene: Scene, station: Station) -> None:
-        events = self._commit(lambda: self._reporter.report(scene, station.view))
+    def _report(self, scene: Scene, station: Station, line: Line) -> None:
+        events = self.commit(lambda: line.reporter.report(scene, station.view))
         if events is not None:
-            self._on_scene(scene, events)
+            line.on_scene(scene, events)
 
     def _end_tracks(self, station: Station) -> None:
         last, station.last = station.last, None
         if last is not None:
-            self._report(self._pipeline.end(last), station)
+            self._report(self._line.pipeline.end(last), station, self._line)
 
     def _note_changes(self, station: Station) -> None:
         for change in station.feed.changes():
@@ -178,25 +261,13 @@ class LiveLoop:
             self.say("camera_recovered", camera=station.id)
             self._monitor.solved(problem)
 
-    def _commit(self, commit: Callable[[], list[Event]]) -> list[Event] | None:
-        """What was committed; None where it had no room, which is counted and told later."""
-        try:
-            events = commit()
-        except (StoreFullError, StoreBusyError) as error:
-            self._monitor.problem(_OUTBOX, error.message)
-            return None
-        self.tell_lost()
-        if not self._outbox.lost:
-            self._monitor.solved(_OUTBOX)
-        return events
-
     def tell_lost(self) -> None:
         """Say how many events are missing, if any are and there is room again."""
         lost = self._outbox.lost
         if not lost:
             return
         try:
-            self._reporter.system(
+            self._line.reporter.system(
                 "outbox_dropped",
                 camera=NODE_CAMERA,
                 time=time.time(),

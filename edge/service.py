@@ -25,6 +25,8 @@ from edge.ops.heartbeat import Heartbeat
 from edge.ops.lock import StateLock
 from edge.ops.metrics import Metrics
 from edge.ops.notify import Notifier
+from edge.selftest.run import Outlet, SelfTests, Supplies
+from edge.selftest.supplies import pack_supplies
 from edge.store.base import Outbox
 from edge.store.metered import MeteredOutbox
 from edge.types import Event
@@ -45,7 +47,7 @@ class Service:
 
     SIGHUP reloads the site file. environment: what systemd told the process. events: the file to
     which events go where the site file names no broker; None leaves them in the outbox. on_ready:
-    called once, when everything has begun.
+    called once, when everything has begun. supplies: what a self-test shows.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Service:
         environment: Environment,
         events: Path | None = None,
         on_ready: Callable[[Site], None] = lambda site: None,
+        supplies: Supplies = pack_supplies,
     ) -> None:
         self._config = config
         self._on_ready = on_ready
@@ -70,6 +73,7 @@ class Service:
         self._deployment: Deployment | None = None
         self._delivery = Delivery()
         self._outbox: MeteredOutbox | None = None
+        self._selftests = SelfTests(supplies)
 
     def stop(self) -> None:
         """Ask for a clean end; from any thread or a signal handler."""
@@ -106,6 +110,7 @@ class Service:
             deployment.prepare()
             self._start_delivery(site, outbox, stack)
             stack.callback(self._close_deployment)
+            stack.callback(self._selftests.abandon, "the daemon ended")
             deployment.take_over()
             self._start_operations(site, stack)
             self._serve(surroundings)
@@ -113,6 +118,11 @@ class Service:
     def _serve(self, surroundings: Surroundings) -> None:
         """Turn the loop until the end is asked for, and end in order."""
         assert self._deployment is not None
+        outlet = Outlet(
+            outbox=surroundings.outbox,
+            metrics=self._metrics,
+            delivery=self._delivery.destination,
+        )
         upkeep = Upkeep(
             outbox=surroundings.outbox,
             metrics=self._metrics,
@@ -125,12 +135,14 @@ class Service:
             self._notifier.ready("watching")
             self._on_ready(self._deployment.site)
             while not self._stop:
-                self._deployment.loop.turn(_TURN_S)
+                self._deployment.loop.turn(self._selftests.step_s or _TURN_S)
                 stage.beat()
                 upkeep.look(self._deployment)
                 self._reload_if_asked(surroundings, stage)
+                self._selftests.look(self._deployment, outlet)
         self._monitor.stopping()
         self._notifier.stopping()
+        self._selftests.abandon("the daemon was stopped")
         self._deployment.end_tracks()
         upkeep.finish(self._deployment)
         self._deployment.loop.say("stopped")
@@ -145,6 +157,7 @@ class Service:
         asked = list(_taken(self._reloads))
         if not asked:
             return
+        self._selftests.abandon("a reload was asked for")
         stage.beat(within_s=_RELOAD_DEADLINE_S)
         self._notifier.reloading()
         error = self._do_reload(surroundings)
@@ -198,6 +211,7 @@ class Service:
         stack.callback(lambda: delivery.stop(_DRAIN_S, goodbye=self._ended_cleanly))
 
     def _note_delivered(self, event: Event) -> None:
+        self._selftests.note_delivered(event)
         self._metrics.stage_seconds.observe(max(0.0, time.time() - event.time), stage="publish")
 
     def _start_operations(self, site: Site, stack: ExitStack) -> None:
@@ -216,6 +230,7 @@ class Service:
                 "status": lambda request: self.status(),
                 "reload": lambda request: self.reload(),
                 "stop": lambda request: self.stop(),
+                "selftest": self._selftests.ask,
             },
         )
         self._monitor.watch("control", lambda: control.fault)

@@ -83,9 +83,9 @@ def detector_model(faces: Sequence[Box] = (FACE,)) -> bytes:
     return save_graph(helper.make_graph(nodes, "detector", [picture], outputs, inits))
 
 
-def recogniser_model(*, side: int = 112) -> bytes:
+def recogniser_model(*, side: int = 112, blocks: int = 8) -> bytes:
     """The mean colour of each of 8 x 8 blocks of a square face, as a vector of 192."""
-    block = [side // 8, side // 8]
+    block = [side // blocks, side // blocks]
     nodes = [
         helper.make_node("AveragePool", ["data"], ["blocks"], kernel_shape=block, strides=block),
         helper.make_node("Flatten", ["blocks"], ["embedding"]),

@@ -33,6 +33,7 @@ SystemName = Literal[
     "degraded",
     "engine_building",
     "outbox_dropped",
+    "selftest",
     "started",
     "stopped",
 ]

@@ -86,6 +86,13 @@ EVENTS: tuple[EventKind, ...] = (
         "system", "engine_building", SystemPayload, "An engine is being built for this device."
     ),
     EventKind("system", "outbox_dropped", SystemPayload, "Events were dropped, for want of room."),
+    EventKind(
+        "system",
+        "selftest",
+        SystemPayload,
+        "A self-test is over: ``passed``, ``expected``, ``came``, ``recall``, latencies and "
+        "``not_tested`` in ``detail``.",
+    ),
     EventKind("system", "started", SystemPayload, "The daemon started."),
     EventKind("system", "stopped", SystemPayload, "The daemon stopped in good order."),
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 
+from edge.errors import MediaError
 from edge.types import ByteImage
 
 
@@ -20,3 +22,15 @@ def encode_jpeg(image: ByteImage, *, quality: int) -> bytes:
     written, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert written  # in memory, a picture of these sizes and type always is
     return data.tobytes()
+
+
+def decode_jpeg(data: bytes) -> ByteImage:
+    """The picture in a JPEG or PNG file of our own, uint8 ``[H, W, 3]`` BGR.
+
+    For files that ship with the product: what users give is read by ``edge.media.image``. Raises
+    MediaError where it is none.
+    """
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if image is None:
+        raise MediaError("not a picture", expected="a JPEG file", found=f"{len(data)} other bytes")
+    return np.asarray(image, np.uint8)

@@ -148,6 +148,8 @@ class _Loop:
                 pass
         finally:
             for client in list(self._clients):
+                if client.answer is not None and client.answer.done():
+                    self._send(client, _outcome(client.answer))
                 self._drop(client)
             self._selector.close()
             self._woken.close()

@@ -91,6 +91,15 @@ class Metrics:
         self.mqtt_reconnects = add(
             Counter("edgewarden_mqtt_reconnects_total", "Connections made to the broker again.")
         )
+        self._selftest_passed = add(
+            Gauge("edgewarden_selftest_passed", "1 if the last self-test passed, else 0.")
+        )
+        self._selftest_time = add(
+            Gauge(
+                "edgewarden_selftest_timestamp_seconds",
+                "When the last self-test was over, seconds since the epoch.",
+            )
+        )
         process = ("process",)
         self._rss = add(
             Gauge("edgewarden_process_resident_bytes", "Resident memory (RSS).", process)
@@ -112,6 +121,11 @@ class Metrics:
         """Show this state, and none of the others."""
         for state in Health:
             self._health.set(state is health, state=state.value)
+
+    def set_selftest(self, *, passed: bool, at: float) -> None:
+        """How the last self-test went, and when it was over: seconds since the epoch."""
+        self._selftest_passed.set(passed)
+        self._selftest_time.set(at)
 
     def add_camera(self, camera: str) -> None:
         """Begin to count the frames of a camera, from 0 if it is new."""

@@ -42,6 +42,7 @@ TRIGGERS = (
     "system.degraded",
     "system.engine_building",
     "system.outbox_dropped",
+    "system.selftest",
     "system.started",
     "system.stopped",
 )

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from edge.cli.run import command
+from edge.cli.selftest import command as selftest
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 UNIT = SYSTEMD / "edgewarden.service"
+SELFTEST = SYSTEMD / "edgewarden-selftest.service"
+TIMER = SYSTEMD / "edgewarden-selftest.timer"
 EXECUTABLE = "/opt/edgewarden/bin/edgewarden"
 
 # Tenths; what systemd calls OK ends at 4.
@@ -113,3 +116,32 @@ def test_the_user_is_the_one_that_is_made() -> None:
     (user,) = settings(UNIT)["User"]
     lines = (SYSTEMD / "edgewarden.sysusers").read_text(encoding="utf-8").splitlines()
     assert [line.split()[:2] for line in lines if not line.startswith("#")] == [["u", user]]
+
+
+def test_the_self_test_is_exposed_to_less(analyse: str) -> None:
+    done = run(analyse, "security", "--no-pager", "--offline=true", "--threshold=10", SELFTEST)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_systemd_understands_the_self_test_and_its_timer(analyse: str, tmp_path: Path) -> None:
+    for unit in (UNIT, SELFTEST, TIMER):
+        text = unit.read_text(encoding="utf-8")
+        (tmp_path / unit.name).write_text(text.replace(EXECUTABLE, "/bin/true"))
+    timer = tmp_path / TIMER.name
+    done = run(analyse, "verify", "--man=no", timer, tmp_path / SELFTEST.name)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    timer.write_text(timer.read_text().replace("RandomizedDelaySec", "RandomDelay"))
+    assert "RandomDelay" in run(analyse, "verify", "--man=no", timer).stderr
+
+
+def test_the_self_test_runs_every_day_as_the_daemons_user() -> None:
+    timer, unit, daemon = settings(TIMER), settings(SELFTEST), settings(UNIT)
+    assert timer["OnCalendar"] == ["daily"]
+    assert timer["RandomizedDelaySec"]
+    assert (unit["User"], unit["Group"]) == (daemon["User"], daemon["Group"])
+    (line,) = unit["ExecStart"]
+    words = line.split()
+    assert words[:2] == [EXECUTABLE, "selftest"]
+    parser = ArgumentParser()
+    selftest.configure(parser)
+    assert parser.parse_args(words[2:]).config == Path("/etc/edgewarden/site.toml")

@@ -98,7 +98,8 @@ def calm_film(path: Path, *, person: int = 1) -> Path:
 class Daemon:
     """``edgewarden run`` on a site file, with all that it and its children say.
 
-    environment: variables beside those of this process. words: further arguments.
+    environment: variables beside those of this process. words: further arguments. program: what
+    is started instead of ``edgewarden``.
     """
 
     def __init__(
@@ -108,10 +109,11 @@ class Daemon:
         environment: Mapping[str, str] | None = None,
         level: str = "info",
         words: Sequence[str] = (),
+        program: Sequence[str] = (str(COMMAND),),
     ) -> None:
         self.socket = site.parent / "state" / "control.sock"
         self.process = subprocess.Popen(
-            [str(COMMAND), "--log-level", level, "run", "--config", str(site), *words],
+            [*program, "--log-level", level, "run", "--config", str(site), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,1 @@
+"""The self-test: rendered people through the live pipeline, and whether what they do arrives."""

@@ -1,0 +1,224 @@
+"""What a self-test does and says, step by step in one process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edge.cli import main
+from edge.errors import (
+    BundleError,
+    BundleIntegrityError,
+    EdgewardenError,
+    TransientError,
+    UsageError,
+)
+from edge.media import write_image
+from edge.types import Event
+from tests.selftest.supplies import STRANGER, Supplies, make_bundle
+from tests.service.daemon import Place
+from tests.small_world import detector_model, portrait, recogniser_model
+
+if TYPE_CHECKING:
+    from tests.selftest.bench import Bench
+
+MakeBench = Callable[..., "Bench"]
+SOURCE = "edgewarden/hq/gate/_selftest"
+
+
+def summary(event: Event) -> tuple[str, object]:
+    return event.type.removeprefix("edgewarden.").removesuffix(".v1"), event.data.get("person")
+
+
+def test_everything_that_is_expected_comes(place: Place, bench: MakeBench) -> None:
+    place.add_rule("stranger")
+    place.add('[[rules]]\nid = "night"\non = ["face.unknown"]\nschedule = "Mon 00:00-00:01"\n')
+    made = bench()
+    report = made.run()
+    assert (report["passed"], report["reason"]) == (True, None)
+    assert (report["expected"], report["came"], report["recall"]) == (6, 6, 1.0)
+    assert (report["delivery"], report["delivery_p50_s"]) == (None, None)
+    assert all(event["commit_s"] >= 0 for event in report["events"])
+    assert {event.source for event in made.events} == {SOURCE}
+    assert all(event.data["synthetic"] for event in made.events)
+    assert {summary(event) for event in made.events} >= {
+        ("face.recognised", "ada"),
+        ("face.recognised", "ben"),
+        ("face.unknown", None),
+        ("behaviour.intrusion", None),
+    }
+    raised = {event.data["rule"] for event in made.events if ".alert." in event.type}
+    assert raised == {"stranger", "selftest"}
+    assert json.loads(json.dumps(report)) == report
+    told = made.events[-1]
+    assert told.type == "edgewarden.system.selftest.v1"
+    assert told.data["detail"] == {
+        **{key: report[key] for key in told.data["detail"] if key != "not_tested"},  # type: ignore[attr-defined]  # JSON
+        "not_tested": "",
+    }
+
+
+def test_the_own_rule_gives_way_to_a_rule_of_its_name(place: Place, bench: MakeBench) -> None:
+    place.add_rule("selftest")
+    made = bench()
+    assert made.run()["passed"] is True
+    raised = {event.data["rule"] for event in made.events if ".alert." in event.type}
+    assert raised == {"selftest", "selftest-2"}
+
+
+def test_a_cooldown_of_one_self_test_does_not_silence_the_next(
+    place: Place, bench: MakeBench
+) -> None:
+    place.add('[[rules]]\nid = "once"\non = ["face.recognised"]\ncooldown_s = 3600\n')
+    made = bench()
+    assert [made.run()["passed"], made.run()["passed"]] == [True, True]
+
+
+def test_the_real_gallery_is_not_its_own(place: Place, bench: MakeBench) -> None:
+    """Its stranger is somebody whom the site has enrolled."""
+    picture = place.folder / "eve.png"
+    write_image(picture, portrait(STRANGER))
+    words = ["enrol", "eve", str(picture), "--config", str(place.site), "--consent", "a form"]
+    assert main(words) == 0
+    made = bench()
+    assert made.run()["passed"] is True
+    assert {event.data.get("person") for event in made.events} == {None, "ada", "ben"}
+
+
+def test_without_a_recogniser_everybody_is_unknown(place: Place, bench: MakeBench) -> None:
+    place.edit('recogniser = "recogniser-bundle"\n', "")
+    report = bench().run()
+    assert (report["passed"], report["expected"]) == (True, 5)
+    assert [e["type"] for e in report["events"]].count("edgewarden.face.unknown.v1") == 3
+
+
+@pytest.mark.parametrize("blind", ["detector", "recogniser"])
+def test_a_blind_stage_is_replaced_and_named(place: Place, bench: MakeBench, blind: str) -> None:
+    if blind == "detector":
+        make_bundle(place.folder / "detector-bundle", "yunet", detector_model(faces=()))
+    else:  # one block of all colours tells nobody from anybody
+        model = recogniser_model(blocks=1)
+        make_bundle(place.folder / "recogniser-bundle", "arcface-rgb", model)
+    made = bench()
+    report = made.run()
+    assert (report["passed"], report["not_tested"]) == (True, [blind])
+    said = report["stages"][blind]
+    assert said.startswith(f"small-{blind} (the site's small-{blind}-bundle "), said
+    faces = [event for event in made.events if ".face." in event.type]
+    played: set[Any] = {event.data["models"][blind]["bundle"] for event in faces}  # type: ignore[index]  # JSON
+    assert played == {f"small-{blind}"}
+    assert made.events[-1].data["detail"]["not_tested"] == blind  # type: ignore[index]  # JSON
+
+
+def test_who_does_not_come_is_named(bench: MakeBench, supplies: Supplies) -> None:
+    """The truth promises a visitor whom the clip does not show."""
+    late = {"person": "ada", "first": 900, "last": 950, "in_zone": False}
+    supplies.change(visits=[*supplies.truth["visits"], late])
+    made = bench()
+    report = made.run()
+    assert (report["passed"], report["expected"], report["came"]) == (False, 6, 5)
+    assert report["reason"] == "did not come: ada is recognised, from frame 900 to 950"
+    assert made.events[-1].data["reason"] == report["reason"]
+    assert "\nedgewarden_selftest_passed 0\n" in made.metrics.text()
+
+
+def test_a_wrong_name_is_no_pass(bench: MakeBench, supplies: Supplies) -> None:
+    """Whom the clip shows first is Ada, whatever the truth says."""
+    supplies.change(visits=supplies.truth["visits"][1:])
+    report = bench().run()
+    assert (report["passed"], report["recall"]) == (False, 1.0)
+    assert "ada was named from frame" in report["reason"]
+
+
+def test_an_event_has_come_when_it_was_delivered(bench: MakeBench) -> None:
+    made = bench(delivery="broker")
+    report = made.run(each=made.deliver)
+    assert (report["passed"], report["delivery"]) == (True, "broker")
+    assert all(0 <= event["commit_s"] <= event["delivery_s"] for event in report["events"])
+    assert "\nedgewarden_selftest_passed 1\n" in made.metrics.text()
+
+
+def test_what_is_never_delivered_has_not_come(bench: MakeBench) -> None:
+    report = bench(delivery="broker").run(timeout_s=8)
+    assert (report["passed"], report["came"]) == (False, 0)
+    assert report["reason"].startswith("not done after 8 s; did not come: ada is recognised")
+    assert all(event["commit_s"] is not None for event in report["events"])
+
+
+def test_one_at_a_time(bench: MakeBench) -> None:
+    made = bench()
+    first = made.tests.ask({})
+    with pytest.raises(TransientError, match="running already"):
+        made.tests.ask({})
+    made.tests.abandon("a reload was asked for")
+    with pytest.raises(TransientError, match="was ended: a reload was asked for"):
+        first.result(0)
+    assert made.run()["passed"] is True
+
+
+def test_ended_in_the_middle_it_leaves_nothing_behind(bench: MakeBench) -> None:
+    made = bench()
+    answer = made.tests.ask({})
+    while not made.events:
+        made.turn()
+    made.tests.abandon("the daemon was stopped")
+    assert isinstance(answer.exception(0), TransientError)
+    assert made.deployment.loop.guest is None
+    assert made.events[-1].data["phase"] == "ended"  # its tracks
+
+
+def test_a_changed_gallery_does_not_end_it(bench: MakeBench) -> None:
+    made = bench()
+    done = []
+
+    def change() -> None:
+        if made.events and not done:
+            made.deployment.refresh_gallery()
+            done.append(True)
+
+    assert made.run(each=change)["passed"] is True
+    assert done
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, 281, True, "60", None, float("nan")])
+def test_a_timeout_is_seconds(bench: MakeBench, timeout_s: object) -> None:
+    with pytest.raises(UsageError, match="no usable timeout_s"):
+        bench().tests.ask({"timeout_s": timeout_s})
+
+
+def test_a_model_that_does_not_load_ends_it_and_nothing_else(
+    place: Place, bench: MakeBench, supplies: Supplies
+) -> None:
+    make_bundle(place.folder / "detector-bundle", "yunet", detector_model(faces=()))
+    (supplies.folder / "bundles/detector/model.onnx").write_bytes(b"none")
+    made = bench()
+    with pytest.raises(BundleError):
+        made.run()
+    assert made.deployment.loop.guest is None
+    made.turn()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("selftest.json", b"{"),
+        ("selftest.json", b"[]"),
+        ("selftest.json", b'{"clip": "clip.mp4"}'),
+        ("clip.mp4", None),
+        ("11.png", None),
+        ("11.png", b"no picture"),
+    ],
+)
+def test_damaged_material_is_refused(
+    bench: MakeBench, supplies: Supplies, name: str, content: bytes | None
+) -> None:
+    path = supplies.material / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(EdgewardenError) as caught:
+        bench().run()
+    assert isinstance(caught.value, BundleIntegrityError) or "not a picture" in str(caught.value)

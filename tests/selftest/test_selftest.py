@@ -1,0 +1,179 @@
+"""The self-test in real daemons, beside real cameras and brokers."""
+
+from __future__ import annotations
+
+import json
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edge.cli import main
+from edge.errors import TransientError
+from edge.ops.control_client import ask
+from edge.ops.memory import read_memory
+from tests.brokers import Pki
+from tests.selftest.supplies import KNOWN, Supplies, show, visit
+from tests.service.daemon import (
+    PATIENCE_S,
+    Daemon,
+    Place,
+    busy_film,
+    children_of,
+    counts,
+    read_events,
+    wait_until,
+)
+
+if TYPE_CHECKING:
+    from tests.selftest.conftest import Run, Start
+    from tests.service.conftest import MakeBroker, Subscribe
+
+SOURCE = "edgewarden/hq/gate/_selftest"
+TOLD = "edgewarden.system.selftest.v1"
+MOST_GROWTH = 16 * 1024**2
+
+
+def summary(event: dict[str, Any]) -> tuple[str, object]:
+    return event["type"].removeprefix("edgewarden.").removesuffix(".v1"), event["data"].get(
+        "person"
+    )
+
+
+def ask_beside(pool: ThreadPoolExecutor, daemon: Daemon) -> Future[object]:
+    """A self-test asked for on a thread."""
+    return pool.submit(ask, daemon.socket, "selftest", timeout_s=240)
+
+
+def is_shown(place: Place) -> bool:
+    """Whether the self-test's camera has told something that no self-test before it has."""
+    mine = [event for event in read_events(place.outbox) if event["source"] == SOURCE]
+    return bool(mine) and mine[-1]["data"]["phase"] == "started"
+
+
+def shorten(supplies: Supplies) -> None:
+    """Ada alone."""
+    show(supplies.material, [KNOWN["ada"]])
+    supplies.change(visits=[visit("ada", 0, in_zone=True)])
+
+
+def test_it_runs_beside_a_camera_and_disturbs_nothing(
+    place: Place,
+    start: Start,
+    make_broker: MakeBroker,
+    subscribe: Subscribe,
+    pki: Pki,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The door sees somebody who is enrolled for the self-test alone."""
+    broker = make_broker()
+    everything = subscribe(broker)
+    place.add_rule("stranger")
+    place.add_camera("door", busy_film(place.folder / "door.mp4", person=KNOWN["ada"]))
+    place.add('[[rules]]\nid = "elsewhere"\non = ["face.unknown"]\ncameras = ["door"]\n')
+    place.add_broker(broker, pki)
+    daemon = start(place)
+    daemon.wait_live("door")
+    with ThreadPoolExecutor(1) as pool:
+        running = ask_beside(pool, daemon)
+        wait_until(lambda: any(event["source"] == SOURCE for event in everything.events))
+        capsys.readouterr()
+        assert main(["selftest", "--config", str(place.site)]) == 1
+        assert "a self-test is running already" in capsys.readouterr().err
+        report = running.result()
+    assert isinstance(report, dict)
+    assert report["passed"] is True, (report, daemon.log)
+    assert (report["expected"], report["delivery"], report["not_tested"]) == (6, "broker", [])
+    assert all(0 <= event["commit_s"] <= event["delivery_s"] for event in report["events"])
+    wait_until(lambda: TOLD in {event["type"] for event in everything.events})
+    mine = [event for event in everything.events if event["source"] == SOURCE]
+    assert all(event["data"]["synthetic"] for event in mine)
+    assert {event["data"]["rule"] for event in mine if ".alert." in event["type"]} == {
+        "stranger",
+        "selftest",
+    }
+    topics = {message.topic for message in everything.messages}
+    assert f"{SOURCE}/events/alert/raised" in topics
+    assert f"{SOURCE}/events/system/selftest" in topics
+    assert f"{SOURCE}/status" not in topics
+    daemon.stop()
+    door = [event for event in everything.events if event["source"].endswith("/door")]
+    faces = [event for event in door if ".face." in event["type"]]
+    assert {summary(event) for event in faces} == {("face.unknown", None)}
+    assert not any(event["data"]["synthetic"] for event in door)
+    assert [event["data"]["sequence"] for event in door] == list(range(1, len(door) + 1))
+    # Nobody who came by during the self-test was missed: one comes every 80 frames.
+    began = [event["data"]["frame_index"] // 80 for event in faces if _begins(event)]
+    assert began == list(range(began[0], began[0] + len(began)))
+    assert len(began) >= 5
+
+
+def _begins(event: dict[str, Any]) -> bool:
+    return bool(event["data"]["phase"] == "started")
+
+
+def test_a_reload_and_the_end_end_it(place: Place, start: Start, supplies: Supplies) -> None:
+    shorten(supplies)
+    daemon = start(place)
+    daemon.wait(lambda status: status["health"] == "ok")
+    with ThreadPoolExecutor(1) as pool:
+        running = ask_beside(pool, daemon)
+        wait_until(lambda: is_shown(place))
+        daemon.signal(signal.SIGHUP)
+        with pytest.raises(TransientError, match="was ended: a reload was asked for"):
+            running.result()
+        daemon.wait(lambda status: not children_capturing(daemon))
+        assert daemon.status()["health"] == "ok"
+        running = ask_beside(pool, daemon)
+        wait_until(lambda: is_shown(place))
+        daemon.stop()
+        with pytest.raises(TransientError, match="was ended: the daemon was stopped"):
+            running.result()
+    assert [event["type"] for event in read_events(place.outbox)].count(TOLD) == 0
+    assert read_events(place.outbox)[-1]["type"] == "edgewarden.system.stopped.v1"
+
+
+def children_capturing(daemon: Daemon) -> list[int]:
+    names = {
+        pid: Path(f"/proc/{pid}/comm").read_text().strip()
+        for pid in children_of(daemon.process.pid)
+    }
+    return [pid for pid, name in names.items() if name.startswith("cap-")]
+
+
+def test_again_and_again_it_leaves_nothing_behind(
+    place: Place, start: Start, run: Run, supplies: Supplies
+) -> None:
+    shorten(supplies)
+    daemon = start(place)
+    assert run(daemon)["passed"] is True, daemon.log
+    held, memory = counts(daemon.process.pid), read_memory(daemon.process.pid)
+    assert [run(daemon)["passed"] for _ in range(3)] == [True] * 3
+    after = read_memory(daemon.process.pid)
+    assert counts(daemon.process.pid) == held
+    assert memory is not None
+    assert after is not None
+    assert after.rss - memory.rss < MOST_GROWTH
+    assert children_capturing(daemon) == []
+
+
+def test_the_command_says_what_did_not_come(
+    place: Place, start: Start, supplies: Supplies, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shorten(supplies)
+    words = ["selftest", "--config", str(place.site)]
+    assert main(words) == 1
+    assert "no daemon is running" in capsys.readouterr().err
+    daemon = start(place)
+    daemon.wait(lambda status: status["health"] == "ok", seconds=2 * PATIENCE_S)
+    capsys.readouterr()
+    assert main([*words, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["passed"], report["came"], report["expected"]) == (True, 3, 3)
+    assert main([*words, "--timeout", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "not done after 1 s" in said
+    assert "did not come: ada is recognised, from frame 0 to 39" in said
+    assert "FAILED: 0 of 3 events came" in said
