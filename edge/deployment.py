@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.assembly import LoadedModels, gallery_path, load_gallery, load_models
+from edge.capture.feed import CameraFeed
 from edge.capture.live import LiveCamera
 from edge.config import Camera, Site
 from edge.gallery.matcher import Gallery
-from edge.loop import Line, LiveLoop, Station
+from edge.loop import Line, LiveLoop, OnScene, Station
 from edge.ops.health import Fault, HealthMonitor, Progress
 from edge.ops.metrics import Metrics
 from edge.pipeline import Pipeline, Scene, Timed
@@ -32,13 +33,36 @@ _WATCH_DEADLINE_S = 30.0
 
 Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
+# A camera of the site file and what its feed beats by, to the feed.
+FeedOf = Callable[[Camera, Callable[[], None]], CameraFeed]
+
+
+def live_camera(camera: Camera, beat: Callable[[], None]) -> CameraFeed:
+    """The feed of a camera that is what the site file says."""
+    return LiveCamera(camera, beat=beat)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """What a daemon is shown, and who looks on.
+
+    feed_of: makes the feed of each camera. on_scene: is shown every analysed scene with its
+    committed events. synthetic: whether the pictures are made up, which every event then says.
+    drain_s: how long the end may wait for events to be delivered.
+    """
+
+    feed_of: FeedOf = live_camera
+    on_scene: OnScene = lambda scene, events: None
+    synthetic: bool = False
+    drain_s: float = 1.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a deployment works with and a reload leaves alone.
 
     send_picture: hands a JPEG for a topic to the broker, if there is one. synthetic: whether what
-    the cameras show is made up, which every event then says.
+    the cameras show is made up, which every event then says. feed_of, on_scene: as in Showing.
     """
 
     outbox: MeteredOutbox
@@ -47,6 +71,8 @@ class Surroundings:
     progress: Progress
     send_picture: Callable[[str, bytes], None]
     synthetic: bool = False
+    feed_of: FeedOf = live_camera
+    on_scene: OnScene = lambda scene, events: None
 
     def timed(self) -> Timed:
         """What measures the pipeline's stages."""
@@ -86,7 +112,7 @@ class Deployment:
             self._loaded = owned.enter_context(load_models(self.site))
             self._gallery = self._load_gallery()
             self._taker = self._make_taker(owned)
-            self.stations = {camera.id: _station(camera) for camera in self.site.cameras}
+            self.stations = {c.id: _station(c, self._around.feed_of) for c in self.site.cameras}
             self._owned = owned.pop_all()
 
     def take_over(self, before: Deployment | None = None) -> None:
@@ -174,6 +200,7 @@ class Deployment:
         return SnapshotTaker(settings, owned.enter_context(store))
 
     def _show(self, scene: Scene, events: Sequence[Event]) -> None:
+        self._around.on_scene(scene, events)
         if self._taker is None:
             return
         for picture in self._taker.take(scene, events):
@@ -221,11 +248,11 @@ def _fault_of(station: Station) -> Fault:
     return lambda: station.feed.fault
 
 
-def _station(camera: Camera) -> Station:
+def _station(camera: Camera, feed_of: FeedOf) -> Station:
     view = CameraView(
         id=camera.id, rules_as=camera.id, zones=camera.zones, behaviours=camera.behaviours
     )
-    station = Station(LiveCamera(camera, beat=lambda: station.beat()), view)
+    station = Station(feed_of(camera, lambda: station.beat()), view)
     return station
 
 

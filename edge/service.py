@@ -16,7 +16,7 @@ from types import FrameType
 from edge.capture.feed import CameraState
 from edge.config import Environment, Site, load_site
 from edge.delivery import Delivery, delivery_of
-from edge.deployment import Deployment, Surroundings
+from edge.deployment import Deployment, Showing, Surroundings
 from edge.errors import EdgewardenError, TransientError, UsageError
 from edge.ops.control import ControlServer
 from edge.ops.exporter import Exporter
@@ -38,7 +38,6 @@ _TURN_S = 0.25
 _LOOP_DEADLINE_S = 30.0
 # Loading models and proving that they compute here what they should.
 _RELOAD_DEADLINE_S = 300.0
-_DRAIN_S = 1.0
 _OUTBOX_BYTES = 256 * 1024**2
 
 
@@ -47,7 +46,8 @@ class Service:
 
     SIGHUP reloads the site file. environment: what systemd told the process. events: the file to
     which events go where the site file names no broker; None leaves them in the outbox. on_ready:
-    called once, when everything has begun. supplies: what a self-test shows.
+    called once, when everything has begun. showing: what stands in for the site's cameras; None
+    for those themselves. supplies: what a self-test shows.
     """
 
     def __init__(
@@ -57,10 +57,12 @@ class Service:
         environment: Environment,
         events: Path | None = None,
         on_ready: Callable[[Site], None] = lambda site: None,
+        showing: Showing | None = None,
         supplies: Supplies = pack_supplies,
     ) -> None:
         self._config = config
         self._on_ready = on_ready
+        self._showing = showing or Showing()
         self._environment = environment
         self._events = events
         self._stop = False
@@ -105,6 +107,9 @@ class Service:
                 monitor=self._monitor,
                 progress=self._progress,
                 send_picture=lambda topic, jpeg: self._delivery.send_picture(topic, jpeg),
+                synthetic=self._showing.synthetic,
+                feed_of=self._showing.feed_of,
+                on_scene=self._showing.on_scene,
             )
             deployment = self._deployment = Deployment(site, surroundings)
             deployment.prepare()
@@ -208,7 +213,8 @@ class Service:
             on_delivered=self._note_delivered,
         )
         delivery.start()
-        stack.callback(lambda: delivery.stop(_DRAIN_S, goodbye=self._ended_cleanly))
+        drain_s = self._showing.drain_s
+        stack.callback(lambda: delivery.stop(drain_s, goodbye=self._ended_cleanly))
 
     def _note_delivered(self, event: Event) -> None:
         self._selftests.note_delivered(event)

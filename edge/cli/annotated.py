@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from edge.media import VideoWriter
 from edge.pipeline import Scene
 from edge.polygon import Polygon
-from edge.types import Frame
+from edge.types import ByteImage, Frame
 from edge.vision.annotate import Mark, annotate, fit_canvas
 
 
@@ -38,26 +38,52 @@ class AnnotatedVideo:
 
     def show(self, frame: Frame, scene: Scene | None) -> None:
         """Write one frame. Raises OutputError or StoreFullError where the file cannot be."""
+        self.draw(frame, None if scene is None else marks_of(scene))
+
+    def draw(self, frame: Frame, marks: Sequence[Mark] | None) -> ByteImage:
+        """Write one frame with these marks, None for those of the last one; the frame as drawn.
+
+        Raises what ``show`` raises.
+        """
         if self._writer is None:
             self._size = frame.size
             self._writer = self._stack.enter_context(
                 VideoWriter(self._path, size=self._size, fps=self._fps)
             )
-        if scene is not None:
-            self._marks = _marks(scene)
+        if marks is not None:
+            self._marks = list(marks)
         caption = f"{frame.camera}  frame {frame.index}"
         drawn = annotate(frame.image, self._marks, zones=self._zones, caption=caption)
-        self._writer.write(fit_canvas(drawn, self._size))
+        drawn = fit_canvas(drawn, self._size)
+        self._writer.write(drawn)
+        return drawn
 
 
-def _marks(scene: Scene) -> list[Mark]:
-    return [
+def marks_of(scene: Scene, doing: Mapping[int, str] | None = None) -> list[Mark]:
+    """What there is to draw of a scene. doing: what some tracks do, by their ids."""
+    known = doing or {}
+    faces = [
         Mark(
             track_id=followed.track.id,
             box=followed.track.box,
             identity=followed.identity,
             landmarks=followed.landmarks,
             predicted=followed.track.detection is None,
+            doing=known.get(followed.track.id, ""),
         )
         for followed in scene.active
     ]
+    active = {followed.track.id for followed in scene.active}
+    bodies = [
+        Mark(
+            track_id=track.id,
+            box=track.box,
+            identity=None,
+            predicted=track.detection is None,
+            body=True,
+            doing=known.get(track.id, ""),
+        )
+        for track in scene.people or ()
+        if track.id not in active
+    ]
+    return [*bodies, *faces]

@@ -1,33 +1,11 @@
-"""``edgewarden demo``: the whole way from models and clips to judged identities, step by step.
-
-It runs the same commands that a user would, and prints each before it runs.
-"""
+"""``edgewarden demo``: what the product does, on the reference pack or on models of one's own."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import os
-import shlex
-import shutil
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 from edge.cli.command import Command
-from edge.errors import EdgewardenError, OutputError, UsageError
-from edge.ids import fit_id
-from edge.store.disk import os_errors
-
-_DETECTOR = "yunet_n_dynamic.onnx"
-_RECOGNISER = "face-reidentification-retail-0095.onnx"
-_ENROLLED = 2
-
-# Lies in every folder that a demo made, so that the next one may replace that and no other.
-_MARKER = ".edgewarden-demo"
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -36,7 +14,8 @@ def _configure(parser: ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="MODELS",
-        help=f"a folder with {_DETECTOR} and {_RECOGNISER}",
+        help="a folder with yunet_n_dynamic.onnx and face-reidentification-retail-0095.onnx, which "
+        "know real people; without it the reference pack, which knows synthetic ones only",
     )
     parser.add_argument(
         "clips",
@@ -46,237 +25,69 @@ def _configure(parser: ArgumentParser) -> None:
         help="a folder of videos with one CSV, columns file,person, that says who is in which",
     )
     parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/demo"),
+        metavar="DIR",
+        help="what is made goes there, in place of an earlier demo (default: %(default)s)",
+    )
+    pack = parser.add_argument_group("with the reference pack")
+    pack.add_argument(
+        "--broker",
+        metavar="HOST[:PORT]",
+        help="an MQTT broker without TLS or password (default: the one on localhost:1883, else a "
+        "mosquitto that is started for the demo)",
+    )
+    pack.add_argument("--json", action="store_true", help="print one JSON document")
+    own = parser.add_argument_group("with MODELS and CLIPS")
+    own.add_argument(
         "--detector",
         action="append",
         metavar="FILE",
-        help=f"a YuNet file of MODELS; several are run one after the other (default: {_DETECTOR})",
+        help="a YuNet file of MODELS; several are run one after the other",
     )
-    parser.add_argument(
+    own.add_argument(
         "--nobody", action="append", default=[], metavar="CLIP", help="a clip without any face"
     )
-    parser.add_argument("--unsigned", action="store_true", help="use bundles without signatures")
-    parser.add_argument(
+    own.add_argument("--unsigned", action="store_true", help="use bundles without signatures")
+    own.add_argument(
         "--twice", action="store_true", help="replay twice and compare the events but for their ids"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="(default: %(default)s)"
     )
 
 
 def _run(arguments: Namespace) -> int:
-    models, clips = _folders(arguments)
-    people = _people(clips)
-    detectors = arguments.detector or [_DETECTOR]
-    outs = [arguments.out / Path(detector).stem for detector in detectors]
-    for out in outs:
-        _require_ours(out)
-    for detector, out in zip(detectors, outs, strict=True):
-        run = _Demo(models, clips, out, detector)
-        run.prepare(signed=not arguments.unsigned)
-        run.enrol(people)
-        events = run.replay(people, arguments.nobody)
-        if arguments.twice:
-            run.compare(events, run.replay(people, arguments.nobody, name="again"))
-        run.judge(events, people, arguments.nobody)
-    return 0
+    from edge.cli.demo_models import run_models
+    from edge.cli.demo_pack import run_pack
+
+    _refuse_mixed(arguments)
+    if arguments.models is not None:
+        return run_models(arguments)
+    return run_pack(arguments.out, broker=arguments.broker, as_json=arguments.json)
 
 
-class _Demo:
-    def __init__(self, models: Path, clips: Path, out: Path, detector: str) -> None:
-        self._models = models
-        self._clips = clips
-        self._out = out
-        self._detector = detector
-        self._site = out / "site.toml"
-        self._known: dict[str, str] = {}
+def _refuse_mixed(arguments: Namespace) -> None:
+    """Raise UsageError for an option that means nothing here."""
+    from edge.errors import UsageError
 
-    def prepare(self, *, signed: bool) -> None:
-        """Make the bundles, the keys and the site file, in a folder of their own."""
-        bundles = self._out / "bundles"
-        with os_errors(self._out):
-            if self._out.exists():
-                shutil.rmtree(self._out)
-            bundles.mkdir(parents=True)
-            (self._out / _MARKER).touch()
-        _step(
-            "bundle", "new", self._models / self._detector, "--template", "yunet",
-            "--out", bundles / "yunet-n", "--license", "Apache-2.0",
-        )  # fmt: skip
-        _step(
-            "bundle", "new", self._models / _RECOGNISER, "--template", "reid-0095",
-            "--out", bundles / "reid-0095", "--license", "Apache-2.0",
-        )  # fmt: skip
-        if signed:
-            key = self._out / "release"
-            _step("bundle", "keygen", key)
-            _step(
-                "bundle", "sign", bundles / "yunet-n", bundles / "reid-0095", "--key", f"{key}.key"
-            )
-        trust = 'trusted_keys = ["release.pub"]' if signed else "require_signed = false"
-        site = (
-            '[site]\nid = "demo"\nnode = "laptop"\nstate_dir = "state"\ncache_dir = "cache"\n\n'
-            '[models]\ndetector = "bundles/yunet-n"\nrecogniser = "bundles/reid-0095"\n'
-            f"{trust}\n\n"
-            '[[rules]]\nid = "stranger"\non = ["face.unknown"]\nseverity = "warning"\n'
-        )
-        with os_errors(self._site):
-            self._site.write_text(site)
-
-    def enrol(self, people: dict[str, list[str]]) -> None:
-        """Enrol the first people of the list, each from their first clip."""
-        for person in list(people)[:_ENROLLED]:
-            clip = people[person][0]
-            self._known[person] = clip
-            _step(
-                "enrol", person, self._clips / clip, "--config", self._site,
-                "--consent", "shown in a public sample video",
-            )  # fmt: skip
-
-    def replay(
-        self, people: dict[str, list[str]], nobody: Sequence[str], *, name: str = "events"
-    ) -> Path:
-        """Replay every other clip; returns the file of events."""
-        events = self._out / f"{name}.jsonl"
-        used = set(self._known.values())
-        clips = [clip for listed in people.values() for clip in listed if clip not in used]
-        annotate = [] if name == "again" else ["--annotate", self._out / "seen.mp4"]
-        files = [self._clips / clip for clip in [*sorted(clips), *nobody]]
-        _step("replay", *files, "--config", self._site, "--events", events, *annotate)
-        return events
-
-    def compare(self, first: Path, second: Path) -> None:
-        """Say whether two replays gave the same events but for their ids."""
-        a, b = (_without_ids(path) for path in (first, second))
-        if a != b:
-            raise EdgewardenError("two replays of the same clips gave different events")
-        print(f"two replays, {len(a)} events each: identical but for their ids")
-
-    def judge(self, events: Path, people: dict[str, list[str]], nobody: Sequence[str]) -> None:
-        """Hold the events against the list of who is in which clip."""
-        truth = self._out / "truth.csv"
-        used = set(self._known.values())
-        with os_errors(truth), truth.open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(["file", "person"])
-            rows.writerows(
-                [clip, person]
-                for person, listed in people.items()
-                for clip in listed
-                if clip not in used
-            )
-            rows.writerows([clip, ""] for clip in nobody)
-        words = ["evaluate", "identification", events, "--truth", truth]
-        words += ["--enrolled", ",".join(self._known)]
-        _step(*words)
-        print(f"\nEverything is in {self._out}: seen-*.mp4 shows what was seen.")
-        said = io.StringIO()
-        with redirect_stdout(said):
-            _run_command([str(word) for word in (*words, "--json")])
-        found = json.loads(said.getvalue())
-        if found["right"] != found["units"]:
-            raise EdgewardenError(
-                "not every identity is right",
-                expected=f"{found['units']} of {found['units']}",
-                found=str(found["right"]),
-                remedy=f"See the rows marked WRONG, and the videos in {self._out}.",
-            )
-
-
-def _step(*words: object) -> None:
-    """Print one command and run it; raises EdgewardenError where it fails."""
-    arguments = [str(word) for word in words]
-    shown = shlex.join(arguments)
-    print(f"\n$ edgewarden {shown}", flush=True)
-    _run_command(arguments)
-
-
-def _run_command(arguments: Sequence[str]) -> None:
-    from edge.cli import main
-
-    code = main(arguments)
-    if code != 0:
-        raise EdgewardenError(f"edgewarden {arguments[0]} ended with exit code {code}")
-
-
-def _without_ids(events: Path) -> list[dict[str, Any]]:
-    """The events of a file without their own ids and those of the events they refer to."""
-    found = [json.loads(line) for line in events.read_text().splitlines()]
-    for event in found:
-        del event["id"]
-        event["data"].get("trigger", {}).pop("id", None)
-    return found
-
-
-def _require_ours(out: Path) -> None:
-    """Raise OutputError where a folder is there that no demo made: it would be replaced."""
-    with os_errors(out):
-        foreign = os.path.lexists(out) and (out.is_symlink() or not (out / _MARKER).is_file())
-    if foreign:
-        raise OutputError(
-            f"{out} is there already, and no demo made it",
-            expected="a folder that is not there yet, or one of an earlier demo",
-            remedy="Choose another --out.",
-        )
-
-
-def _folders(arguments: Namespace) -> tuple[Path, Path]:
-    if arguments.models is None or arguments.clips is None:
+    for_pack = {"--broker": arguments.broker, "--json": arguments.json}
+    for_own = {
+        "--detector": arguments.detector,
+        "--nobody": arguments.nobody,
+        "--unsigned": arguments.unsigned,
+        "--twice": arguments.twice,
+    }
+    own = arguments.models is not None
+    wrong = [name for name, value in (for_pack if own else for_own).items() if value]
+    if wrong:
         raise UsageError(
-            "no reference models are bundled yet",
-            expected="two folders: edgewarden demo MODELS CLIPS",
-            found="none" if arguments.models is None else "only MODELS",
-            remedy=f"MODELS needs {_DETECTOR} and {_RECOGNISER}; CLIPS needs videos and a CSV with "
-            "columns file,person.",
+            f"{', '.join(wrong)} means nothing {'with' if own else 'without'} MODELS CLIPS",
+            remedy="Leave it out, or see: edgewarden demo --help",
         )
-    wanted = [*(arguments.detector or [_DETECTOR]), _RECOGNISER]
-    missing = [str(arguments.models / name) for name in wanted]
-    missing += [str(arguments.clips / name) for name in arguments.nobody]
-    missing = [path for path in missing if not Path(path).is_file()]
-    if missing:
-        raise UsageError("the demo lacks files", expected=", ".join(missing), found="not there")
-    return arguments.models, arguments.clips
-
-
-def _people(clips: Path) -> dict[str, list[str]]:
-    """The clips of each person, by id, in the order of the list."""
-    lists = sorted(clips.glob("*.csv"))
-    if len(lists) != 1:
-        raise UsageError(
-            f"{clips} does not say who is in which clip",
-            expected="one CSV with columns file,person",
-            found=f"{len(lists)} CSV files",
-        )
-    people: dict[str, list[str]] = {}
-    for number, row in enumerate(_rows(lists[0]), 2):
-        clip, person = row.get("file"), row.get("person")
-        if not clip or not person:
-            raise UsageError(
-                f"{lists[0]}, row {number} does not say who is in which clip",
-                expected="a file and a person, under the headings file,person",
-                found=", ".join(f"{key} {value}" for key, value in row.items()) or "nothing",
-                remedy="Give clips without anybody as --nobody CLIP.",
-            )
-        people.setdefault(fit_id(person), []).append(clip)
-    if len(people) < _ENROLLED:
-        raise UsageError(
-            f"{lists[0]} names too few people", expected="two or more", found=str(len(people))
-        )
-    return people
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise UsageError(
-            f"cannot read {path}", expected="a CSV with columns file,person", found=str(exc)
-        ) from exc
 
 
 command = Command(
-    summary="from models and clips to judged identities, step by step",
-    example="  edgewarden demo MODELS CLIPS --nobody bottle-detection.mp4",
+    summary="from nothing to events on a broker, with synthetic people or with models of one's own",
+    example="  edgewarden demo\n  edgewarden demo MODELS CLIPS --nobody bottle-detection.mp4",
     configure=_configure,
     run=_run,
 )

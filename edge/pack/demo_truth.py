@@ -35,13 +35,19 @@ class Shot(Span):
     night: bool
 
 
+# Index of a frame, then x1, y1, x2, y2 in pixels.
+FaceAt = tuple[int, float, float, float, float]
+
+
 class DemoPerson(_Part):
-    """Somebody in the clip. face_px: the widest that their face is seen, pixels."""
+    """Somebody in the clip. face_px: the widest that their face is seen, pixels. faces: where it is
+    in each frame in which it is large enough to be of use."""
 
     id: str
     enrolled: bool
     face_px: float
     seen: tuple[Span, ...]
+    faces: tuple[FaceAt, ...]
 
 
 class Conduct(Span):

@@ -111,6 +111,14 @@ class SqliteOutbox(Outbox):
                 "DELETE FROM events WHERE node_sequence = ?", [(n,) for n in node_sequences]
             )
 
+    def committed(self) -> int:
+        """How many events were ever committed, those that are long gone included."""
+        with self._in_use(), self._db.reading() as connection:
+            row = connection.execute(
+                "SELECT last FROM sequences WHERE source = ?", (_NODE,)
+            ).fetchone()
+        return 0 if row is None else int(row[0])
+
     def _depth(self) -> int:
         with self._db.reading() as connection:
             depth: int = connection.execute("SELECT count(*) FROM events").fetchone()[0]

@@ -28,13 +28,16 @@ _FONT = cv2.FONT_HERSHEY_DUPLEX
 @dataclass(frozen=True, slots=True)
 class Mark:
     """One subject to draw. box: ``[4]`` pixels. landmarks: ``[5, 2]`` pixels or None. predicted: it
-    was not seen in this frame, only expected there."""
+    was not seen in this frame, only expected there. body: it is somebody's whole body, of whom no
+    more is to be said than ``doing``: what they do, empty for nothing special."""
 
     track_id: int
     box: FloatArray
     identity: Identity | None
     landmarks: FloatArray | None = None
     predicted: bool = False
+    body: bool = False
+    doing: str = ""
 
 
 def annotate(
@@ -61,6 +64,20 @@ def annotate(
     return canvas
 
 
+def tile(pictures: Sequence[ByteImage], *, columns: int) -> ByteImage:
+    """Pictures of one size, uint8 ``[H, W, 3]``, in rows of so many; what stays free is black.
+
+    Raises ValueError for none at all.
+    """
+    if not pictures:
+        raise ValueError("expected a picture, found none")
+    empty = np.zeros_like(pictures[0])
+    missing = -len(pictures) % columns if len(pictures) > columns else 0
+    cells = [*pictures, *([empty] * missing)]
+    rows = [np.hstack(cells[first : first + columns]) for first in range(0, len(cells), columns)]
+    return np.asarray(np.vstack(rows), np.uint8)
+
+
 def fit_canvas(picture: ByteImage, size: tuple[int, int]) -> ByteImage:
     """The picture at ``size`` (width, height), proportions kept, black around it."""
     height, width = picture.shape[:2]
@@ -75,23 +92,26 @@ def fit_canvas(picture: ByteImage, size: tuple[int, int]) -> ByteImage:
 
 
 def _draw(canvas: ByteImage, mark: Mark, scale: float) -> None:
-    colour = _COLOURS[mark.identity.outcome if mark.identity else None]
+    outcome = mark.identity.outcome if mark.identity else None
+    colour = _COLOURS[Outcome.PERSON_WITHOUT_FACE if mark.body else outcome]
     x1, y1, x2, y2 = (round(float(side)) for side in mark.box)
-    thickness = 1 if mark.predicted else max(2, round(2.2 * scale))
+    thickness = 1 if mark.predicted or mark.body else max(2, round(2.2 * scale))
     cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
     if mark.landmarks is not None and not mark.predicted:
         for x, y in mark.landmarks:
             centre = (round(float(x)), round(float(y)))
             cv2.circle(canvas, centre, max(1, round(1.6 * scale)), colour, -1, cv2.LINE_AA)
-    _plate(canvas, _label(mark), (x1 - thickness // 2, y1), scale, colour)
+    if mark.doing or not mark.body:
+        _plate(canvas, _label(mark), (x1 - thickness // 2, y1), scale, colour)
 
 
 def _label(mark: Mark) -> str:
-    identity = mark.identity
-    if identity is None:
-        return f"#{mark.track_id}"
-    text = f"#{mark.track_id} {identity.person or _word(identity.outcome)}"
-    return text if identity.similarity is None else f"{text} {identity.similarity:.2f}"
+    words, identity = [f"#{mark.track_id}"], mark.identity
+    if identity is not None:
+        words.append(identity.person or _word(identity.outcome))
+        if identity.similarity is not None:
+            words.append(f"{identity.similarity:.2f}")
+    return " ".join([*words, mark.doing]).rstrip()
 
 
 def _word(outcome: Outcome) -> str:

@@ -53,7 +53,7 @@ FLOORS = {
         *("edge.service", "edge.upkeep", "edge.troubles", "edge.delivery"),
         *("edge.snapshots", "edge.latency"),
         *("edge.assembly", "edge.bundler", "edge.enrol", "edge.cli.*"),
-        *("edge.fitting", "edge.proving", "edge.selftest.*"),
+        *("edge.fitting", "edge.proving", "edge.selftest.*", "edge.demo.*"),
     ),
 }
 ORDER = tuple(FLOORS)

@@ -13,6 +13,7 @@ from edge.pack.demo_truth import (
     Conduct,
     DemoPerson,
     DemoTruth,
+    FaceAt,
     Span,
     Watched,
     load_truth,
@@ -32,6 +33,7 @@ LOITERING_S = 6.0
 LOITERING_ZONE, INTRUSION_ZONE, LINE_NAME = "waiting", "staff-only", "gate"
 _NUISANCE = 0.35  # more of a sensor's noise would be most of the file
 _SEEN = 0.4  # share of a body or a face that nothing hides
+_LEAST_FACE = 20.0  # pixels wide
 _LEAST_S = {"act": 1.0, "conduct": 0.25}  # shorter ones are no more than a touch
 _GAP_S = 0.5
 _ALWAYS = "walk"  # is not told
@@ -48,7 +50,7 @@ def write_film(folder: Path, *, seed: int, step: Callable[[], None] = lambda: No
             writer.write(image)
             step()
     truth = notes.truth(seed)
-    replace_file(folder / TRUTH, (truth.model_dump_json(indent=1) + "\n").encode())
+    replace_file(folder / TRUTH, (truth.model_dump_json() + "\n").encode())
     return load_truth(folder / TRUTH)
 
 
@@ -80,6 +82,7 @@ class Notes:
 
     frames: dict[str, list[int]] = field(default_factory=dict)
     face_px: dict[str, float] = field(default_factory=dict)
+    faces: dict[str, list[FaceAt]] = field(default_factory=dict)
     acts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     inside: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     crossings: list[tuple[str, int]] = field(default_factory=list)
@@ -94,6 +97,9 @@ class Notes:
             if someone.face is not None and someone.face.visible >= _SEEN:
                 wide = float(someone.face.box[2] - someone.face.box[0])
                 self.face_px[name] = max(self.face_px.get(name, 0.0), wide)
+                if wide >= _LEAST_FACE:
+                    left, top, right, bottom = (round(float(side), 1) for side in someone.face.box)
+                    self.faces.setdefault(name, []).append((index, left, top, right, bottom))
             x1, _, x2, y2 = someone.box
             whole = 0 < x1 < x2 < SIZE[0] and y2 < SIZE[1] - 1 and someone.visible >= _SEEN
             if whole and someone.behaviour != _ALWAYS:
@@ -137,6 +143,7 @@ class Notes:
                 enrolled=name in ENROLLED,
                 face_px=round(self.face_px.get(name, 0.0), 1),
                 seen=tuple(self._spans(indices, "conduct")),
+                faces=tuple(self.faces.get(name, ())),
             )
             for name, indices in self.frames.items()
         ]

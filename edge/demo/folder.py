@@ -1,0 +1,38 @@
+"""Where a demo leaves what it made: a folder of its own, and nobody else's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from edge.errors import OutputError
+from edge.store.disk import os_errors
+
+# Lies in every folder that a demo made, so that the next one may replace that and no other.
+_MARKER = ".edgewarden-demo"
+
+
+def require_ours(out: Path) -> None:
+    """Raise OutputError where a folder is there that no demo made: it would be replaced."""
+    with os_errors(out):
+        foreign = os.path.lexists(out) and (out.is_symlink() or not (out / _MARKER).is_file())
+    if foreign:
+        raise OutputError(
+            f"{out} is there already, and no demo made it",
+            expected="a folder that is not there yet, or one of an earlier demo",
+            remedy="Choose another --out.",
+        )
+
+
+def begin_anew(out: Path) -> None:
+    """An empty folder with the marker, in place of an earlier demo's.
+
+    Raises OutputError where another's is there, or where none can be made.
+    """
+    require_ours(out)
+    with os_errors(out):
+        if out.exists():
+            shutil.rmtree(out)
+        out.mkdir(parents=True)
+        (out / _MARKER).touch()
