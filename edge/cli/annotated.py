@@ -79,11 +79,10 @@ def marks_of(scene: Scene, doing: Mapping[int, str] | None = None) -> list[Mark]
             track_id=track.id,
             box=track.box,
             identity=None,
-            predicted=track.detection is None,
             body=True,
             doing=known.get(track.id, ""),
         )
         for track in scene.people or ()
-        if track.id not in active
+        if track.id not in active and track.detection is not None
     ]
     return [*bodies, *faces]

@@ -281,9 +281,9 @@ def _tell(out: Path, outcome: Outcome, seconds: float) -> None:
     for name in verdict.named_wrongly:
         print(f"WRONG name, {name}")
     print(
-        f"\nEverything is in {out}: seen.mp4 and seen.jpg show what was seen, events.jsonl is what"
+        f"\nEverything is in {out}: seen.mp4 and seen.jpg show what was seen, events.jsonl is\n"
+        "what arrived, and site.toml is a site file to begin with."
     )
-    print(f"arrived, and site.toml is for: edgewarden run --config {out / 'site.toml'}")
 
 
 def _moment(told: float | None) -> str:

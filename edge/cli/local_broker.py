@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +17,7 @@ from edge.config import Mqtt
 from edge.errors import TransientError, UsageError
 
 _START_S = 5.0
+_PR_SET_PDEATHSIG = 1
 # Where Debian keeps it, which is not on every user's path.
 _ELSEWHERE = "/usr/sbin/mosquitto"
 
@@ -35,18 +38,28 @@ def local_broker() -> Iterator[Mqtt]:
     port = _free_port()
     with TemporaryDirectory(prefix="edgewarden-broker-") as folder:
         config = Path(folder) / "mosquitto.conf"
-        config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+        # Only root could become another user, who would be out of reach of what ends it with us.
+        config.write_text(
+            f"user root\nlistener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+        )
         with subprocess.Popen(
             [program, "-c", str(config)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for who measures, and ends it last
+            preexec_fn=_dying_with_us(),
         ) as process:
             try:
                 _await(port, process)
                 yield Mqtt(host="127.0.0.1", port=port)
             finally:
                 process.kill()
+
+
+def _dying_with_us() -> Callable[[], None]:
+    """For the child between fork and exec: even a killed parent leaves no broker behind."""
+    prctl = ctypes.CDLL(None).prctl  # found before the fork, after which nothing may be loaded
+    return lambda: prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def _free_port() -> int:

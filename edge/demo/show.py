@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from edge.types import Event
 from edge.vision.annotate import Mark
 
 _DRAIN_S = 10.0
+_STAYS_S = 1.5  # how long the picture tells what was over at once
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ def show(
     """
     shown, start = Shown(), time.time() - length_s
     feeds: list[RecordedCamera] = []
-    doing: dict[int, str] = {}
+    doing = _Doing()
 
     def feed_of(camera: Camera, beat: Callable[[], None]) -> CameraFeed:
         def beat_and_step() -> None:
@@ -75,8 +77,8 @@ def show(
         now = time.monotonic()
         for event in committed:
             shown.told[event.id] = now
-            _note(event, doing)
-        shown.marks[scene.frame.index] = marks_of(scene, doing)
+            doing.note(event)
+        shown.marks[scene.frame.index] = marks_of(scene, doing.at(scene.frame.time))
         shown.seconds = now - min(feeds[0].begun.values())
 
     service = Service(
@@ -94,14 +96,25 @@ def show(
     return shown
 
 
-def _note(event: Event, doing: dict[int, str]) -> None:
-    """Keep what each track does, for the picture."""
-    _, family, name, _ = event.type.split(".")
-    if family != "behaviour":
-        return
-    track = cast("int", event.data["track_id"])
-    if event.data["phase"] == "ended":
-        doing.pop(track, None)
-    else:
-        does = event.data["label"] if name == "recognised" else name
-        doing[track] = str(does).replace("_", " ")
+class _Doing:
+    """What each track does, for the picture."""
+
+    def __init__(self) -> None:
+        self._now: dict[int, tuple[str, float]] = {}
+
+    def note(self, event: Event) -> None:
+        """Take in an event."""
+        _, family, name, _ = event.type.split(".")
+        if family != "behaviour":
+            return
+        track, phase = cast("int", event.data["track_id"]), event.data["phase"]
+        if phase == "ended":
+            self._now.pop(track, None)
+            return
+        does = str(event.data["label"] if name == "recognised" else name).replace("_", " ")
+        until = event.time + _STAYS_S if phase == "once" else math.inf
+        self._now[track] = (does, until)
+
+    def at(self, time: float) -> dict[int, str]:
+        """What each does at a time, seconds since the epoch."""
+        return {track: does for track, (does, until) in self._now.items() if time <= until}

@@ -102,7 +102,8 @@ def _draw(canvas: ByteImage, mark: Mark, scale: float) -> None:
             centre = (round(float(x)), round(float(y)))
             cv2.circle(canvas, centre, max(1, round(1.6 * scale)), colour, -1, cv2.LINE_AA)
     if mark.doing or not mark.body:
-        _plate(canvas, _label(mark), (x1 - thickness // 2, y1), scale, colour)
+        # Of a body at its feet: the plate of its face is above it.
+        _plate(canvas, _label(mark), (x1 - thickness // 2, y2 if mark.body else y1), scale, colour)
 
 
 def _label(mark: Mark) -> str:

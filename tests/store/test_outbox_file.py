@@ -49,6 +49,17 @@ def test_events_and_numbers_survive_a_restart(path: Path, draft: Drafter) -> Non
         assert (event.sequence, event.node_sequence) == (3, 3)
 
 
+def test_what_is_long_gone_counts_as_committed(path: Path, draft: Drafter) -> None:
+    with SqliteOutbox(path) as outbox:
+        assert outbox.committed() == 0
+        outbox.append([draft(), draft()])
+        outbox.delete([1, 2])
+        assert outbox.committed() == 2
+    with SqliteOutbox(path) as outbox:
+        outbox.append([draft()])
+        assert outbox.committed() == 3
+
+
 def test_ids_are_uuids_that_ascend(path: Path, draft: Drafter) -> None:
     with SqliteOutbox(path) as outbox:
         ids = [event.id for event in outbox.append([draft() for _ in range(50)])]

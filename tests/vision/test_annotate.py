@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.types import ByteImage, FloatArray, Identity, Outcome
-from edge.vision.annotate import Mark, annotate
+from edge.vision.annotate import Mark, annotate, tile
 
 GREY = 50
 
@@ -133,3 +133,34 @@ def test_any_picture_can_be_drawn_on(size: tuple[int, int]) -> None:
         caption="door",
     )
     assert canvas.shape == (size[1], size[0], 3)
+
+
+def test_a_body_is_labelled_at_its_feet_and_only_where_it_does_something() -> None:
+    sides = box(100, 100, 200, 420)
+    plain = drawn(annotate(picture(), [Mark(7, sides, None, body=True)]))
+    busy = drawn(annotate(picture(), [Mark(7, sides, None, body=True, doing="running")]))
+    assert not plain[:99].any()
+    assert not busy[:99].any()
+    assert plain[100:420, 100].all()
+    assert busy.sum() > 1.5 * plain.sum()
+    assert busy[395:420, 105:150].mean() > 0.5
+
+
+def test_what_a_face_does_stands_beside_its_name() -> None:
+    sides = box(100, 100, 200, 220)
+    named = Identity(Outcome.RECOGNISED, person="anna", similarity=0.71)
+    short, long = (
+        drawn(annotate(picture(), [Mark(7, sides, named, doing=doing)]))[:99]
+        for doing in ("", "loitering")
+    )
+    assert long.any(axis=0).sum() > short.any(axis=0).sum() + 40
+
+
+def test_pictures_are_laid_in_rows() -> None:
+    pictures = [np.full((4, 6, 3), level, np.uint8) for level in (10, 20, 30)]
+    laid = tile(pictures, columns=2)
+    assert laid.shape == (8, 12, 3)
+    assert [laid[y, x, 0] for y in (0, 4) for x in (0, 6)] == [10, 20, 30, 0]
+    assert tile(pictures[:1], columns=2).shape == (4, 6, 3)
+    with pytest.raises(ValueError, match="expected a picture"):
+        tile([], columns=2)
