@@ -1,8 +1,8 @@
 """Clips of people who are followed: what each of them did in the last while, as small pictures.
 
 A clip is cut when its last frame is there, for only then its scale and its middle are known. Until
-then a track keeps its surroundings of each frame: at most 49 kB a frame, of which there are no more
-than a clip has. So 32 tracks of one camera with clips of 16 frames take 25 MB at most.
+then a track keeps its surroundings of each frame: at most 112 kB a frame, of which there are no more
+than a clip has. So 16 tracks of one camera with clips of 16 frames take 29 MB at most.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from edge.vision.crop import crop_box
 
 # What is kept of a frame: a square so many times as large as the clip's would be for this box
 # alone, and no more pixels a side. Who grows by more within a clip has the edge repeated.
-_KEPT, _KEPT_PX = 1.6, 128
-_MOST_TRACKS = 32
+_KEPT, _KEPT_PX = 1.6, 192
+_MOST_TRACKS = 16
 _MOST_MISSED_S = 0.5
 
 
@@ -146,7 +146,7 @@ class TrackClips:
     def look(self, frame: Frame, seen: Iterable[Track]) -> list[DueClip]:
         """Take in a frame; the clips that are due after it.
 
-        seen: who is seen in this frame. Of more than 32 tracks the latest are left out.
+        seen: who is seen in this frame. Of more than 16 tracks the latest are left out.
         """
         due = []
         for track in seen:

@@ -87,7 +87,7 @@ def test_what_is_not_reported_and_what_is_not_sure_is_no_event(run: Any, acting:
     before = acting.site.read_text()
     acting.site.write_text(before + '[behaviour]\nreport = ["climb", "walk"]\n')
     assert told(replay(run, acting, path)) == []
-    acting.site.write_text(before + "[behaviour]\nconfidence = 0.99999\n")
+    acting.site.write_text(before + "[behaviour]\nconfidence = 1.0\n")
     assert told(replay(run, acting, path)) == []
     acting.site.write_text(before + RULE + 'labels = ["climb"]\n')
     assert {kind for kind, _, _ in told(replay(run, acting, path))} == {"behaviour"}
