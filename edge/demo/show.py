@@ -78,7 +78,8 @@ def show(
         for event in committed:
             shown.told[event.id] = now
             doing.note(event)
-        shown.marks[scene.frame.index] = marks_of(scene, doing.at(scene.frame.time))
+        marks = marks_of(scene, doing.at(scene.frame.time))
+        shown.marks[scene.frame.index] = [mark for mark in marks if not mark.predicted]
         shown.seconds = now - min(feeds[0].begun.values())
 
     service = Service(

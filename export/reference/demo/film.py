@@ -36,7 +36,7 @@ _SEEN = 0.4  # share of a body or a face that nothing hides
 _LEAST_FACE = 20.0  # pixels wide
 _LEAST_S = {"act": 1.0, "conduct": 0.25}  # shorter ones are no more than a touch
 _GAP_S = 0.5
-_ALWAYS = "walk"  # is not told
+_ORDINARY = ("walk", "loiter")  # is not told; who loiters where, the zones tell
 
 
 def write_film(folder: Path, *, seed: int, step: Callable[[], None] = lambda: None) -> DemoTruth:
@@ -102,7 +102,7 @@ class Notes:
                     self.faces.setdefault(name, []).append((index, left, top, right, bottom))
             x1, _, x2, y2 = someone.box
             whole = 0 < x1 < x2 < SIZE[0] and y2 < SIZE[1] - 1 and someone.visible >= _SEEN
-            if whole and someone.behaviour != _ALWAYS:
+            if whole and someone.behaviour not in _ORDINARY:
                 self.acts.setdefault((someone.behaviour, name), []).append(index)
             state = shot.actors[someone.track - 1].state(time)
             if state is not None:

@@ -88,7 +88,7 @@ def _day() -> Shot:
     cast.add("stranger-1", _waits, enters=-4.0)
     cast.add("ada", _comes_in((-0.12, 2.0), (-1.5, 1.2)), enters=0.2)
     cast.add("stranger-2", _comes_in((0.2, 2.1), (1.6, 1.2)), enters=5.4, smile=0.5)
-    cast.add("stranger-3", _runs_through, enters=15.0)
+    cast.add("stranger-3", _runs_about, enters=15.0)
     _take(cast, "stranger-4", enters=8.0)
     cast.add("ben", _comes_in((-0.2, 2.05), (-1.5, 1.2)), enters=12.2, smile=0.6)
     return Shot(take=0, night=False, seconds=22.5, actors=cast.actors)
@@ -99,7 +99,7 @@ def _night() -> Shot:
     cast.add("chidi", _comes_in((0.1, 2.0), (1.6, 1.2)), enters=0.3)
     cast.add("stranger-5", _trips, enters=1.2)
     _fight(cast, ("stranger-6", "stranger-3"), enters=5.2)
-    return Shot(take=1, night=True, seconds=12.5, actors=cast.actors)
+    return Shot(take=4, night=True, seconds=12.5, actors=cast.actors)
 
 
 Plan = Callable[[Person], tuple[Action, ...]]
@@ -153,8 +153,9 @@ def _waits(who: Person) -> tuple[Action, ...]:
     )
 
 
-def _runs_through(who: Person) -> tuple[Action, ...]:
-    return (_go(who, (5.0, 7.6), (-5.2, 7.0), 3.3, run=True),)
+def _runs_about(who: Person) -> tuple[Action, ...]:
+    start, turn, out = (5.0, 7.4), (-2.4, 8.4), (5.4, 9.0)
+    return (_go(who, start, turn, 2.9, run=True), _go(who, turn, out, 2.9, run=True))
 
 
 def _take(cast: _Cast, name: str, *, enters: float) -> None:
