@@ -107,8 +107,9 @@ def _protect_inputs(arguments: Namespace, site: Site, files: Sequence[tuple[str,
         target = _annotated(arguments.annotate, camera_id, alone=len(files) == 1)
         targets += [target] if target else []
     kept = [arguments.config, *(path for _, path in files), *site.models.trusted_keys]
-    bundles = [site.models.detector, site.models.recogniser, site.models.landmarks]
-    folders = [site.site.state_dir, site.site.cache_dir, site.models.person, *bundles]
+    models = site.models
+    bundles = [models.detector, models.recogniser, models.landmarks]
+    folders = [site.site.state_dir, site.site.cache_dir, models.person, models.behaviour, *bundles]
     inputs = {path.resolve() for path in kept}
     taken: set[Path] = set()
     for target in targets:

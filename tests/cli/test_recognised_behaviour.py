@@ -134,3 +134,10 @@ def test_doctor_names_the_classifier_and_says_what_is_amiss(
     acting.edit('person = "person-bundle"\n', "")
     assert run("doctor", "--config", acting.site) != 0
     assert "models.person beside it" in capsys.readouterr().out
+
+
+def test_nothing_is_written_into_the_classifiers_bundle(run: Any, acting: World) -> None:
+    path = film(acting.folder / "a.mp4", scenes(("still", 2)), fps=15.0)
+    out = acting.folder / "acts-bundle" / "out.jsonl"
+    assert run("replay", path, "--config", acting.site, "--events", out) == 2
+    assert not out.exists()
