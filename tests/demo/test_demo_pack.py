@@ -107,6 +107,14 @@ def test_a_broker_that_is_not_there_is_told_before_anything_is_done(
     assert not (tmp_path / "out").exists()
 
 
+def test_what_is_no_open_broker_is_told_before_anything_is_done(
+    pack: Pack, demo: Demo, tmp_path: Path, capsys: Said, broker: Broker
+) -> None:
+    assert demo("--broker", f"127.0.0.1:{broker.tls_port}") == 1
+    assert "lets anybody in" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("words", [["--broker", "host:port"], ["--broker", ""], ["--twice"]])
 def test_words_that_mean_nothing_are_refused(
     pack: Pack, demo: Demo, tmp_path: Path, capsys: Said, words: list[str]
