@@ -94,7 +94,7 @@ def verification(
     genuine, impostor = genuine_of(vectors, person), impostors_of(vectors, person)
     if not len(genuine) or not len(impostor):
         raise ValueError("expected two people or more, one of them with two pictures or more")
-    trial, count = _Trial(genuine, impostor), int(person.max()) + 1
+    trial, count = Trial(genuine, impostor), int(person.max()) + 1
     same = np.repeat([True, False], [len(trial.genuine), len(trial.impostor)])
     similarity = np.concatenate([trial.genuine, trial.impostor])
     weights = np.concatenate(trial.weights(np.ones(count)))
@@ -116,7 +116,7 @@ def verification(
     )
 
 
-class _Trial:
+class Trial:
     """All comparisons, ready for weights that change with who is drawn how often.
 
     Both kinds are in descending order of similarity.
@@ -202,7 +202,7 @@ def exact_where_certain(interval: Interval, people: int) -> Interval:
 
 
 def _at(
-    trial: _Trial,
+    trial: Trial,
     count: int,
     wanted: float,
     genuine: Comparisons,
@@ -221,7 +221,7 @@ def _at(
     )
 
 
-def _spread(trial: _Trial, count: int) -> Spread:
+def _spread(trial: Trial, count: int) -> Spread:
     low = math.floor(float(min(trial.genuine[-1], trial.impostor[-1])) * 20) / 20
     edges = np.linspace(low, 1.0, _BINS + 1)
     genuine, impostor = (

@@ -179,7 +179,8 @@ def against(points: Sequence[Point], *, x: str, y: str) -> str:
         axes.set_ylim(low, high)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
-        axes.legend(frameon=False, loc="upper left")
+        if points:
+            axes.legend(frameon=False, loc="upper left")
         return _svg(figure)
 
 

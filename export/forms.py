@@ -28,11 +28,13 @@ _MOST_TRIED = 16
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Which variants to make besides FP32, and how ranges follow from what is seen: ``minmax``,
-    ``percentile``, ``entropy``, or ``auto`` for the best of these."""
+    ``percentile``, ``entropy``, or ``auto`` for the best of these. attempts: at INT8, each with
+    other layers in float, before the verdict; with 1 all layers are in INT8."""
 
     fp16: bool = False
     int8: bool = False
     method: Choice = "auto"
+    attempts: int = 12
 
     def require(self, pictures: Pictures | None, *, generates: bool) -> None:
         """Refuse variants that nothing could be said of. Raises UsageError.
@@ -115,6 +117,7 @@ def _int8(model: onnx.ModelProto, recipe: Recipe, samples: Samples, gate: Gate) 
             seen,
             lambda data: judge_bytes(gate, data),
             method=recipe.method,
+            most_trials=recipe.attempts,
             progress=lambda stage: stages.show(stage.text, stage.done, stage.total or seen.count),
         )
     made: dict[VariantId, onnx.ModelProto] = {

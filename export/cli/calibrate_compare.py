@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.cli.command import Command
+from edge.cli.command import Command, positive
 from edge.cli.console import print_json, table
 from edge.errors import UsageError
 from export.cli.words import add_judging, add_reporting
@@ -37,6 +37,14 @@ def _configure(parser: ArgumentParser) -> None:
         "bundle or noise; of the first, parts of their own serve to choose layers and to judge on "
         "unless --judge says otherwise",
     )
+    parser.add_argument(
+        "--attempts",
+        type=positive,
+        default=12,
+        metavar="N",
+        help="at INT8, each with other layers in float, before the verdict; with 1 every layer is "
+        "in INT8, so that nothing but the pictures differs (default: %(default)s)",
+    )
     add_judging(parser)
     add_reporting(parser)
 
@@ -53,7 +61,7 @@ def _run(arguments: Namespace) -> int:
     meter = Meter()
     require_writable(arguments.report)
     named = _pictures(arguments)
-    recipe = Recipe(fp16=True, int8=True, method=arguments.method)
+    recipe = Recipe(fp16=True, int8=True, method=arguments.method, attempts=arguments.attempts)
     bundles = [open_bundle(path, require_signed=False) for path in arguments.bundles]
     results = [compare_calibrations(bundle, named, recipe=recipe) for bundle in bundles]
     cost = meter.read()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edge.cli.command import Command, act_on, subcommand
 from edge.cli.console import print_json, table
 from export.cli.reference_demo import add_demo_clip
+from export.cli.reference_calibration import add_calibration_proof
 from export.cli.reference_thresholds import add_thresholds
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def _configure(parser: ArgumentParser) -> None:
     train.add_argument("--json", action="store_true", help="print one JSON document")
     add_demo_clip(kinds)
     add_thresholds(kinds)
+    add_calibration_proof(kinds)
 
 
 def _train(arguments: Namespace) -> int:

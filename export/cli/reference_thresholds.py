@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -93,7 +92,7 @@ def _thresholds(arguments: Namespace) -> int:
         proof = prove_thresholds(loaded.models, folder, settings)
         report = {
             "report": "edgewarden.thresholds/1",
-            "bundles": {role: asdict(one) for role, one in loaded.references.items()},
+            "bundles": {role: one.model_dump() for role, one in loaded.references.items()},
             **proof.to_json(),
         }
         text = json.dumps(report, indent=2, allow_nan=False)

@@ -41,10 +41,10 @@ def test_area_is_that_of_scikit_learn_and_lies_in_its_interval() -> None:
 
 
 def test_resampling_computes_the_very_area_that_scikit_learn_does() -> None:
-    from calibration.metrics import _Trial
+    from calibration.metrics import Trial
 
     vectors, person = faces(2, 12, 4, families=2)
-    trial = _Trial(genuine_of(vectors, person), impostors_of(vectors, person))
+    trial = Trial(genuine_of(vectors, person), impostors_of(vectors, person))
     drawn = np.random.default_rng(0).integers(0, 3, 12).astype(np.float64)
     same = np.repeat([1, 0], [len(trial.genuine), len(trial.impostor)])
     similarity = np.concatenate([trial.genuine, trial.impostor])

@@ -189,4 +189,4 @@ def test_one_command_renders_calibrates_and_judges(
     assert (out / "thresholds.svg").read_text().startswith("<svg")
     assert len(list(out.glob("*/*.mp4"))) == 3
     assert main([*words, "--out", str(out)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "a path that is not taken" in capsys.readouterr().err
