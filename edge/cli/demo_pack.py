@@ -132,9 +132,14 @@ def _enrol(site: Site, people: dict[str, tuple[Path, ...]]) -> None:
     from edge.assembly import load_models, open_gallery
     from edge.enrol import Enroller, new_person
 
-    with load_models(site) as loaded, open_gallery(site) as store:
+    with (
+        load_models(site) as loaded,
+        open_gallery(site) as store,
+        Progress("enrol", len(people)) as line,
+    ):
         enroller = Enroller(loaded)
         for name, pictures in people.items():
+            line.step()
             faces = [(path.name, enroller.face_in(path)) for path in pictures]
             enroller.enrol(new_person(name, name.title(), _CONSENT, time.time()), faces, store)
 
@@ -226,10 +231,11 @@ def _latencies(came: Sequence[Received], shown: Shown) -> tuple[float, ...]:
 def _draw(out: Path, clip: Path, truth: DemoTruth, outcome: Outcome) -> None:
     from edge.demo.pictures import draw
 
-    draw(
-        clip, truth, outcome.shown.marks, outcome.verdict,
-        video=out / "seen.mp4", picture=out / "seen.jpg",
-    )  # fmt: skip
+    with Progress("draw", truth.frames) as line:
+        draw(
+            clip, truth, outcome.shown.marks, outcome.verdict,
+            video=out / "seen.mp4", picture=out / "seen.jpg", step=line.step,
+        )  # fmt: skip
 
 
 def _quantiles(latencies: Sequence[float]) -> tuple[float | None, float | None]:
@@ -277,9 +283,11 @@ def _tell(out: Path, outcome: Outcome, seconds: float) -> None:
         for deed in verdict.deeds
     ]
     print("\n" + table(["what happens", "who", "begins", "told"], deeds))
-    print("\n" + table(["", ""], _figures(outcome, seconds)))
+    print("\n" + table(["figure", "value"], _figures(outcome, seconds)))
     for name in verdict.named_wrongly:
         print(f"WRONG name, {name}")
+    if verdict.more:
+        print(f"told besides: {', '.join(verdict.more)}")
     print(
         f"\nEverything is in {out}: seen.mp4 and seen.jpg show what was seen, events.jsonl is\n"
         "what arrived, and site.toml is a site file to begin with."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,8 +26,9 @@ def draw(
     *,
     video: Path,
     picture: Path,
+    step: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write both. marks: of the frames that were analysed.
+    """Write both. marks: of the frames that were analysed. step: called for each frame.
 
     Raises OutputError where one cannot be written.
     """
@@ -38,6 +39,7 @@ def draw(
         drawn = stack.enter_context(AnnotatedVideo(video, fps=truth.fps, zones=lines))
         for frame in stack.enter_context(FileSource(clip, camera="lobby", start=0.0)):
             shown = drawn.draw(frame, marks.get(frame.index))
+            step()
             if frame.index in wanted:
                 kept[frame.index] = shown
     if kept:
