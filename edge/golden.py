@@ -46,7 +46,7 @@ class Golden(NamedTuple):
 
 
 def pack_golden(inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> bytes:
-    """The bytes of a golden file; the same for the same arrays.
+    """The bytes of a golden file; the same for the same arrays and the same zlib.
 
     Raises ValueError where an input and an output share a name, or an array holds objects.
     """
@@ -56,7 +56,9 @@ def pack_golden(inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> by
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in {**inputs, **outputs}.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+            info = zipfile.ZipInfo(f"{name}.npy")
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(info, "w", force_zip64=True) as member:
                 np.save(member, np.asarray(array), allow_pickle=False)
     return buffer.getvalue()
 

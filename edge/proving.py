@@ -7,6 +7,7 @@ outputs' form is held against the decoder.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from edge.vision.recogniser import Recogniser
 
 _SEED = 20261121
 _FEWEST_DRAWN, _MOST_DRAWN = 4, 16
+_MOST_GOLDEN = 1 << 19  # bytes of what a generator draws; at least one sample
 
 
 def golden_feeds(
@@ -43,13 +45,22 @@ def golden_feeds(
     """One batch to record golden outputs with, by tensor name; the same for the same seed.
 
     Of a generator with a free batch: a few latents, so that pictures that are all alike show, and
-    every condition where they are no more than 16.
+    every condition where they are no more than 16; of clips and large pictures as few as take
+    half a mebibyte, but one.
     """
     if isinstance(part, Input):
         return make_inputs(part, seed=seed)
     wanted = 1 if condition is None else min(len(condition.labels), _MOST_DRAWN)
-    batch = input_of(signature, part.name).shape[0] or max(_FEWEST_DRAWN, wanted)
+    fixed = input_of(signature, part.name).shape[0]
+    batch = fixed or max(1, min(max(_FEWEST_DRAWN, wanted), _MOST_GOLDEN // _row_bytes(signature)))
     return draw_feeds(part, condition, signature, batch, np.random.default_rng(seed))
+
+
+def _row_bytes(signature: Signature) -> int:
+    """What one sample's outputs take; axes that are free count as one."""
+    sizes = (prod(axis or 1 for axis in spec.shape[1:]) for spec in signature.outputs)
+    types = (spec.dtype.itemsize for spec in signature.outputs)
+    return max(1, sum(size * each for size, each in zip(sizes, types, strict=True)))
 
 
 def fresh_feeds(manifest: Manifest, signature: Signature, *, seed: int) -> dict[str, Tensor]:

@@ -76,6 +76,8 @@ def _aligned(color: str, mean: float, scale: float, points: Any, side: int) -> d
 
 _LETTERBOX = {"mode": "letterbox", "pad": 0, "multiple_of": 32}
 _WHOLE = {"mode": "letterbox", "pad": 0, "multiple_of": 1}
+_GREY_BOX = {"mode": "letterbox", "pad": 114, "multiple_of": 32}
+_WORLD_FRAME = (_axis(32, 192, 1088), _axis(32, 320, 1920))
 _FREE = (_axis(1, 480, 1088), _axis(1, 640, 1920))
 
 # Plain words for the command line, which does not load the manifest's own.
@@ -118,14 +120,7 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "yolox": {
         "role": "detector",
         "decoder": {"name": "yolox", "score": 0.4, "nms_iou": 0.45, "strides": [8, 16, 32]},
-        "input": _image(
-            "BGR",
-            0,
-            1,
-            {"mode": "letterbox", "pad": 114, "multiple_of": 32},
-            _axis(32, 416, 1088),
-            _axis(32, 416, 1920),
-        ),
+        "input": _image("BGR", 0, 1, _GREY_BOX, _axis(32, 416, 1088), _axis(32, 416, 1920)),
         "labels": list(_COCO),
     },
     # InsightFace's recognisers: RGB, (x − 127.5) / 127.5. No threshold: it depends on the weights.
@@ -155,6 +150,20 @@ TEMPLATES: dict[str, dict[str, Any]] = {
                 "data": "cross-clip face pairs of a few sample videos, single views, YuNet faces",
             }
         ],
+    },
+    # The detectors of the reference world: RGB, (x − 127.5) / 127.5. Its people fight and walk side
+    # by side, so boxes that overlap by half are kept.
+    "world-face": {
+        "role": "detector",
+        "decoder": {"name": "yunet", "score": 0.5, "nms_iou": 0.4, "strides": [8, 16, 32]},
+        "input": _image("RGB", 127.5, 1 / 127.5, _GREY_BOX, *_WORLD_FRAME),
+        "labels": ["face"],
+    },
+    "world-person": {
+        "role": "detector",
+        "decoder": {"name": "yolox", "score": 0.4, "nms_iou": 0.65, "strides": [8, 16, 32]},
+        "input": _image("RGB", 127.5, 1 / 127.5, _GREY_BOX, *_WORLD_FRAME),
+        "labels": ["person"],
     },
     # The recogniser of the reference world: (x − 127.5) / 127.5 and ArcFace's points on 64 pixels.
     "world-recogniser": {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.detection import Boxes
 from edge.bundler import Proof
 from edge.cli.console import Progress
 from edge.errors import ModelError
@@ -52,11 +53,14 @@ class Judged:
     proof: Proof
 
 
-def open_gate(base: Base, samples: Samples) -> Gate:
-    """The gate of a model on samples; the reference is run on them here. Raises what the gate
-    raises, as ``trial`` translates it."""
+def open_gate(base: Base, samples: Samples, truth: Sequence[Boxes] | None = None) -> Gate:
+    """The gate of a model on samples; the reference is run on them here.
+
+    truth: what is in each picture, for detectors. Raises what the gate raises, as ``trial``
+    translates it.
+    """
     with OnnxRuntimeRunner(base.data, name=REFERENCE, settings=_ONE_THREAD) as reference, trial():
-        return Gate(base.manifest, reference, samples)
+        return Gate(base.manifest, reference, samples, truth=truth)
 
 
 def judge_bytes(gate: Gate, data: bytes) -> Judgement:

@@ -159,7 +159,7 @@ def export_model(request: ExportRequest, out: Path) -> Export:
             if reference is not None:
                 check_reference(reference, base.manifest, runner)
     training = UNVERIFIED if reference is None else VERIFIED
-    forms, judged = _choose(base, request.recipe, samples)
+    forms, judged = _choose(base, request, samples)
     manifest, files = assemble(
         judged.proof,
         request.about,
@@ -203,13 +203,16 @@ def variants_of(
     ]
 
 
-def _choose(base: Base, recipe: Recipe, samples: Samples | None) -> tuple[Forms, Judged]:
+def _choose(base: Base, request: ExportRequest, samples: Samples | None) -> tuple[Forms, Judged]:
     """Make the forms with one part of the samples, and judge them on another."""
+    recipe, pictures = request.recipe, request.pictures or Pictures()
     if samples is None or not (recipe.fp16 or recipe.int8):
         return Forms(), judge_forms(base, {}, None, kind="")
-    search = open_gate(base, samples.search) if recipe.int8 else None
+    search = None
+    if recipe.int8:
+        search = open_gate(base, samples.search, pictures.truth_of(samples.search))
     forms = make_forms(base, recipe, samples, search)
-    gate = open_gate(base, samples.judge)
+    gate = open_gate(base, samples.judge, pictures.truth_of(samples.judge))
     return forms, judge_forms(base, forms.by_name, gate, kind=samples.kind)
 
 

@@ -6,11 +6,13 @@ A variant that is judged on what it was calibrated with, or chosen on, looks bet
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
 from calibration.dataset import LEAST, NOISE, CalibrationSet, open_set
+from calibration.detection import Boxes
 from edge.bundle import Bundle, open_bundle
 from edge.cli.console import Progress
 from edge.errors import UsageError
@@ -25,7 +27,9 @@ class Pictures:
     """What the user names. calibrate, judge: folders, pictures, videos, the folder of a generator's
     bundle, or ``noise``. detector: the bundle that finds faces in them. count: how many to
     calibrate on, and as many to search on; twice as many are judged on. augment: fill up what is
-    calibrated on with pictures made from those found; nothing is judged on such."""
+    calibrated on with pictures made from those found; nothing is judged on such. truth: what is in
+    each picture, by its path in the folder that was named and in pixels of the model's input; a
+    detector is then held against that, else against its own FP32."""
 
     calibrate: tuple[str, ...] = ()
     judge: tuple[str, ...] = ()
@@ -33,6 +37,24 @@ class Pictures:
     count: int = _GENERATED_COUNT
     seed: int = 0
     augment: bool = False
+    truth: Mapping[str, Boxes] = field(default_factory=dict)
+
+    def truth_of(self, samples: CalibrationSet) -> list[Boxes] | None:
+        """What is in each of these samples; None where nothing is known.
+
+        Raises UsageError where it is known of others alone.
+        """
+        if not self.truth:
+            return None
+        names = [samples.group_of(index) for index in range(samples.count)]
+        unknown = [name for name in names if name not in self.truth]
+        if unknown:
+            raise UsageError(
+                "what is in some of the pictures is not known",
+                expected="boxes for each of them",
+                found=f"none for {unknown[0]}",
+            )
+        return [self.truth[name] for name in names]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.command import Command, act_on, subcommand
 from edge.cli.console import print_json, table
+from export.cli import reference_bundle
 from export.cli.reference_demo import add_demo_clip
 from export.cli.reference_calibration import add_calibration_proof
 from export.cli.reference_thresholds import add_thresholds
@@ -47,6 +48,15 @@ def _configure(parser: ArgumentParser) -> None:
         "--device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N (default: cpu)"
     )
     train.add_argument("--json", action="store_true", help="print one JSON document")
+    reference_bundle.configure(
+        subcommand(
+            kinds,
+            "bundle",
+            reference_bundle.run,
+            "make the pack's bundles of trained models",
+            example=reference_bundle.EXAMPLE,
+        )
+    )
     add_demo_clip(kinds)
     add_thresholds(kinds)
     add_calibration_proof(kinds)

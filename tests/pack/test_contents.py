@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -53,11 +52,3 @@ def test_a_damaged_list_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "pack.json").write_text(text)
     with pytest.raises(BundleError, match="does not say what the pack holds"):
         contents(tmp_path)
-
-
-def test_the_list_is_of_the_packs_own_bundles() -> None:
-    listed = contents().bundles
-    folders = {path.name for path in (PACK / "bundles").glob("*")}
-    assert set(listed) == folders
-    assert folders <= set(NAMES)
-    assert json.loads((PACK / "pack.json").read_text())["format"] == "1.0"

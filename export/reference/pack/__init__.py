@@ -1,0 +1,1 @@
+"""From trained recipes to the bundles that ship with the package."""
