@@ -50,15 +50,17 @@ class Matches:
     """The detections of all pictures, best score first, and whether each is right.
 
     scores: ``[K]``. hits: bool ``[K]``. labels: ``[K]``. pictures: ``[K]``, which picture it is in.
-    taken: ``[K]``, the box of that picture that a right one took, else -1. overlaps: ``[K]``, its
-    IoU with that box, else 0. truths: for each label the number of boxes to find in each picture,
-    ``[P]``. Detections that took an ignored box are left out.
+    rows: ``[K]``, which detection of that picture it is. taken: ``[K]``, the box of that picture
+    that a right one took, else -1. overlaps: ``[K]``, its IoU with that box, else 0. truths: for
+    each label the number of boxes to find in each picture, ``[P]``. Detections that took an ignored
+    box are left out.
     """
 
     scores: NDArray[np.float64]
     hits: NDArray[np.bool_]
     labels: NDArray[np.int64]
     pictures: Indices
+    rows: Indices
     taken: Indices
     overlaps: NDArray[np.float64]
     truths: dict[int, NDArray[np.int64]]
@@ -80,7 +82,8 @@ def match(found: Sequence[Detections], truth: Sequence[Boxes], *, iou: float = 0
     pictures = np.repeat(np.arange(len(found)), [len(one) for one in found])
     if not len(pictures):
         none, index = np.zeros(0), np.zeros(0, np.intp)
-        return Matches(none, none > 0, index.astype(np.int64), index, index, none, truths)
+        whole = index.astype(np.int64)
+        return Matches(none, none > 0, whole, index, index, index, none, truths)
     taken, overlaps, ignored = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     scores = np.concatenate([one.scores for one in found]).astype(np.float64)
     kept = np.flatnonzero(~ignored)
@@ -90,6 +93,7 @@ def match(found: Sequence[Detections], truth: Sequence[Boxes], *, iou: float = 0
         hits=taken[order] >= 0,
         labels=np.concatenate([one.labels for one in found])[order],
         pictures=pictures[order],
+        rows=np.concatenate([np.arange(len(one)) for one in found])[order],
         taken=taken[order],
         overlaps=overlaps[order],
         truths=truths,

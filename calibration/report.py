@@ -47,7 +47,16 @@ class Gallery:
     caption: str = ""
 
 
-Block = Table | Plot | Gallery
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One large picture, uint8 ``[H, W, 3]`` BGR. alt: what it shows, for whoever cannot see it."""
+
+    picture: ByteImage
+    alt: str
+    caption: str = ""
+
+
+Block = Table | Plot | Gallery | Sheet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +114,7 @@ def render_page(
 
 
 def _with_kinds(section: Section) -> dict[str, object]:
-    kinds = {Table: "table", Plot: "plot", Gallery: "gallery"}
+    kinds = {Table: "table", Plot: "plot", Gallery: "gallery", Sheet: "sheet"}
     blocks = [(kinds[type(block)], block) for block in section.blocks]
     return {"title": section.title, "text": section.text, "blocks": blocks}
 
@@ -153,7 +162,7 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 tr.good td:first-child { border-left: 4px solid var(--good); padding-left: .6rem; }
 tr.open td:first-child { border-left: 4px solid var(--open); padding-left: .6rem; }
 tr.bad td:first-child { border-left: 4px solid var(--bad); padding-left: .6rem; }
-figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; display: block; }
+figure { margin: 1rem 0; } figure svg, .sheet { max-width: 100%; height: auto; display: block; }
 figcaption, caption { color: var(--soft); font-size: .9rem; text-align: left;
   caption-side: bottom; padding-top: .3rem; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr));
@@ -199,6 +208,10 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 </tbody></table></div>
 {% elif kind == "plot" %}
 <figure role="img" aria-label="{{ block.alt }}">{{ block.svg|safe }}
+{% if block.caption %}<figcaption>{{ block.caption }}</figcaption>{% endif %}
+</figure>
+{% elif kind == "sheet" %}
+<figure><img class="sheet" src="{{ block.picture|picture }}" alt="{{ block.alt }}">
 {% if block.caption %}<figcaption>{{ block.caption }}</figcaption>{% endif %}
 </figure>
 {% else %}

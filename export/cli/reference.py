@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edge.cli.command import Command, act_on, subcommand
 from edge.cli.console import print_json, table
 from export.cli import reference_bundle
+from export.cli import reference_evaluate
 from export.cli.reference_demo import add_demo_clip
 from export.cli.reference_calibration import add_calibration_proof
 from export.cli.reference_thresholds import add_thresholds
@@ -55,6 +56,15 @@ def _configure(parser: ArgumentParser) -> None:
             reference_bundle.run,
             "make the pack's bundles of trained models",
             example=reference_bundle.EXAMPLE,
+        )
+    )
+    reference_evaluate.configure(
+        subcommand(
+            kinds,
+            "evaluate",
+            reference_evaluate.run,
+            "measure the pack's models on what nothing was made with",
+            example=reference_evaluate.EXAMPLE,
         )
     )
     add_demo_clip(kinds)

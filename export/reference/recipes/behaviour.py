@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW
 
+from calibration.classification import classify
 from edge.types import ByteImage
 from export.reference.recipes.clips import FRAMES, HELD_OUT, clips
 from export.reference.recipes.data import Batches, digest, to_tensor
@@ -119,16 +120,12 @@ class BehaviourLearner(Learner):
 
 
 def by_class(right: NDArray[np.int64], found: NDArray[np.int64]) -> dict[str, float]:
-    """Accuracy, macro-F1, and precision, recall and F1 of each of BEHAVIOURS."""
-    from sklearn.metrics import precision_recall_fscore_support
-
-    every = precision_recall_fscore_support(
-        right, found, labels=range(len(BEHAVIOURS)), zero_division=0
-    )
-    figures = {"accuracy": float((right == found).mean()), "macro_f1": float(np.mean(every[2]))}
-    for number, name in enumerate(BEHAVIOURS):
-        for what, values in zip(("precision", "recall", "f1"), every, strict=False):
-            figures[f"{name}_{what}"] = float(values[number])
+    """Accuracy, macro-F1 of those that are shown; precision, recall and F1 of each behaviour."""
+    every = classify(right.tolist(), found.tolist(), BEHAVIOURS)
+    figures = {"accuracy": every.accuracy.value, "macro_f1": every.macro_f1.value}
+    for one in every.per_label:
+        for what in ("precision", "recall", "f1"):
+            figures[f"{one.label}_{what}"] = getattr(one, what)
     return figures
 
 

@@ -1,4 +1,8 @@
-"""Samples in memory, and which of them a step takes."""
+"""Samples in memory, and which of them a step takes.
+
+PyTorch is loaded where tensors are made of them, and not before: what is rendered here is measured
+with, too, where there is no PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from edge.cli.console import Progress
 from edge.types import ByteImage
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Rendered = TypeVar("Rendered")
 _WORTH_A_PROCESS, _CHUNK = 64, 8  # a process takes a second or two to start
@@ -75,6 +80,8 @@ def digest(*arrays: NDArray[np.generic]) -> str:
 
 def to_tensor(pictures: ByteImage, device: str) -> Tensor:
     """uint8 ``[…, H, W, 3]`` BGR as float32 ``[…, 3, H, W]`` RGB of −1..1."""
+    import torch
+
     values = torch.from_numpy(np.ascontiguousarray(pictures)).to(device)
     return values.flip(-1).movedim(-1, -3).float().div_(127.5).sub_(1).contiguous()
 
@@ -88,4 +95,6 @@ def to_pictures(values: Tensor) -> ByteImage:
 
 def normal(*shape: int, device: str) -> Tensor:
     """N(0, 1), drawn on the CPU, so that every device is given the same numbers."""
+    import torch
+
     return torch.randn(shape).to(device)

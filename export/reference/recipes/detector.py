@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW
 
-from calibration.detection import Boxes, average_precision, match
+from calibration.detection import average_precision, match
 from edge.geometry import nms
 from edge.manifest import YoloxDecoder, YunetDecoder
 from edge.types import ByteImage, Detections, FloatArray
@@ -32,6 +32,7 @@ from export.reference.recipes.losses import box_loss, focal_loss, generalised_io
 from export.reference.recipes.pictures import grid
 from export.reference.recipes.settings import FULL, TOY, DetectorSettings, RecipeSettings
 from export.reference.recipes.targets import STRIDES, Targets, assign
+from export.reference.world.baselines import Kind, wanted_boxes
 from export.reference.world.samples import DetectorSample, detector_samples
 
 _SAMPLES, _SHOWN = 4, 12
@@ -272,9 +273,10 @@ class DetectorLearner(Learner):
     def measure(self) -> dict[str, float]:
         """Average precision at an IoU of 0.5 of faces and of people."""
         pictures = np.stack([sample.image for sample in self._asked])
-        figures = {}
-        for name in self.networks:
-            truth = [_truth(sample, name) for sample in self._asked]
+        figures: dict[str, float] = {}
+        kinds: tuple[Kind, ...] = ("faces", "people")
+        for name in kinds:
+            truth = [wanted_boxes(sample, name) for sample in self._asked]
             found = self.detect(pictures, name=name)
             figures[name] = float(sum(len(getattr(sample, name)) for sample in self._asked))
             if figures[name]:
@@ -324,9 +326,3 @@ def _head(name: str) -> Head:
     if name == "faces":
         return YunetHead(YunetDecoder(name="yunet", score=_FLOOR, nms_iou=_IOU, strides=STRIDES))
     return YoloxHead(YoloxDecoder(name="yolox", score=_FLOOR, nms_iou=_IOU, strides=STRIDES))
-
-
-def _truth(sample: DetectorSample, name: str) -> Boxes:
-    boxes: FloatArray = getattr(sample, name)
-    every = np.concatenate([boxes, sample.ignored])
-    return Boxes(every, np.zeros(len(every), np.int64), np.arange(len(every)) >= len(boxes))

@@ -3,23 +3,25 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from calibration.likeness import compare_pictures
 from edge.types import ByteImage
+from edge.vision.anomaly import LOOKS, difference, lasting, oddity_of
 from export.reference.recipes.data import Batches, digest, normal, to_pictures, to_tensor
 from export.reference.recipes.layers import conv, grow
 from export.reference.recipes.learner import Arrays, Learner
 from export.reference.recipes.losses import reparameterise, vae_loss
 from export.reference.recipes.pictures import grid
-from export.reference.recipes.scenes import frames
+from export.reference.recipes.scenes import frames, windows
 from export.reference.recipes.settings import FULL, TOY, RecipeSettings, VaeSettings
+from export.reference.world.baselines import auroc
 
 _SAMPLES, _SHOWN = 4, 12
-_BLUR, _PART = 2.0, 0.02
 
 
 class Vae(nn.Module):
@@ -27,19 +29,21 @@ class Vae(nn.Module):
 
     def __init__(self, size: tuple[int, int], latent: int, width: int) -> None:
         super().__init__()
-        self.coarse = (8 * width, size[1] // 16, size[0] // 16)
+        self.coarse = (2 * width, size[1] // 16, size[0] // 16)
         cells = int(np.prod(self.coarse))
         self.encoder = nn.Sequential(
             conv(3, width, stride=2),
             conv(width, 2 * width, stride=2),
             conv(2 * width, 4 * width, stride=2),
             conv(4 * width, 8 * width, stride=2),
+            conv(8 * width, 2 * width, side=1),  # else nearly all weights would be of the next
             nn.Flatten(1),
         )
         self.mean = nn.Linear(cells, latent)
         self.log_variance = nn.Linear(cells, latent)
         self.begin = nn.Sequential(nn.Linear(latent, cells), nn.ReLU(inplace=True))
         self.decoder = nn.Sequential(
+            conv(2 * width, 8 * width, side=1),
             grow(8 * width, 4 * width),
             grow(4 * width, 2 * width),
             grow(2 * width, width),
@@ -73,17 +77,6 @@ def toy() -> nn.Module:
     return network(TOY["vae"])
 
 
-def anomaly_score(picture: ByteImage, rebuilt: ByteImage) -> float:
-    """Mean of the largest 2 % of the blurred squared differences, in 0..1.
-
-    Of the whole picture a small thing is too little, and one pixel alone is noise.
-    """
-    apart = np.square((picture.astype(np.float32) - rebuilt) / 255).mean(axis=2)
-    smooth = np.asarray(cv2.GaussianBlur(apart, (0, 0), _BLUR), np.float32).ravel()
-    most = max(1, round(_PART * smooth.size))
-    return float(np.partition(smooth, -most)[-most:].mean())
-
-
 class VaeLearner(Learner):
     """Reconstruction and β·KL, of frames that show nothing wrong."""
 
@@ -93,12 +86,13 @@ class VaeLearner(Learner):
         self._settings, self._device = settings, device
         size, views, each = settings.size, settings.views, settings.each
         self._known, _ = frames(settings.scenes, each, views=views, size=size, seed=settings.seed)
-        self._asked, self._wrong = frames(
+        self._asked, kinds = frames(
             settings.held_out, each, views=views, size=size, seed=settings.seed + 1, wrong=True
         )
+        self._wrong = kinds >= 0
         self.data = digest(self._known)
         self._batches = Batches(len(self._known), settings.batch, seed=settings.seed)
-        vae = network(settings).to(device)
+        vae = network(settings).to(device, memory_format=torch.channels_last)
         self.networks = {"vae": vae}
         self.optimisers = {"all": Adam(vae.parameters(), settings.rate)}
 
@@ -106,6 +100,7 @@ class VaeLearner(Learner):
         """One step on a batch."""
         settings, vae, optimiser = self._settings, self.networks["vae"], self.optimisers["all"]
         picture = self._picture(self._known[self._batches.at(number)])
+        picture = picture.contiguous(memory_format=torch.channels_last)
         mean, log_variance = vae.encode(picture)
         noise = normal(*mean.shape, device=self._device)
         rebuilt = vae.decode(reparameterise(mean, log_variance, noise))
@@ -132,22 +127,24 @@ class VaeLearner(Learner):
         return grid(sheet, columns=min(6, len(shown)))
 
     def measure(self) -> dict[str, float]:
-        """How well the score tells anomalies (area under the ROC), and SSIM of normal frames."""
-        from skimage.metrics import structural_similarity
-        from sklearn.metrics import roc_auc_score
-
+        """How well what stays odd tells anomalies (area under the ROC), and SSIM of normal
+        frames."""
         rebuilt = self.rebuild(self._asked)
         pairs = list(zip(self._asked, rebuilt, strict=True))
-        scores: NDArray[np.float64] = np.asarray([anomaly_score(*pair) for pair in pairs])
+        looks = [oddity_of(difference(*pair), pair[1]) for pair in pairs]
+        starts = windows(len(looks), self._settings.each, min(LOOKS, self._settings.each))
+        scores: NDArray[np.float64] = np.asarray(
+            [lasting(looks[start:end]).score for start, end in starts]
+        )
         alike = [
-            structural_similarity(picture, again, channel_axis=2)
-            for (picture, again), wrong in zip(pairs, self._wrong, strict=True)
+            compare_pictures(*pair, name="a frame").ssim
+            for pair, wrong in zip(pairs, self._wrong, strict=True)
             if not wrong
         ]
         return {
-            "auroc": float(roc_auc_score(self._wrong, scores)),
+            "auroc": auroc(scores, self._wrong[[end - 1 for _, end in starts]]),
             "ssim": float(np.mean(alike)),
-            "frames": float(len(scores)),
+            "frames": float(len(looks)),
         }
 
     def samples(self) -> Arrays:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -32,6 +33,7 @@ from export.reference.world.settings import PLACES, SceneSettings
 from export.reference.world.truth import BEHAVIOURS
 
 Features = NDArray[np.float64]
+Kind = Literal["faces", "people"]
 
 FMR = 1e-3
 _CELLS = 4
@@ -39,10 +41,9 @@ _NEIGHBOURS = 5
 _HELD_OUT = 1_000_000  # seeds of people from here on are learned from by nothing
 
 
-def pixel_vectors(samples: Sequence[FaceSample]) -> FloatArray:
+def pixel_vectors(crops: Sequence[ByteImage]) -> FloatArray:
     """Aligned crops as vectors of unit length and mean 0: float32 ``[N, S·S·3]``."""
-    flat = np.stack([sample.image for sample in samples]).astype(np.float32)
-    flat = flat.reshape(len(samples), -1)
+    flat = np.stack(crops).astype(np.float32).reshape(len(crops), -1)
     flat -= flat.mean(axis=1, keepdims=True)
     length = np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
     return np.asarray(flat / length, np.float32)
@@ -56,10 +57,15 @@ def faces_by_pixels(samples: Sequence[FaceSample], *, fmr: float = FMR) -> Inter
     names = sorted({sample.identity for sample in samples})
     place = {name: index for index, name in enumerate(names)}
     person = np.asarray([place[sample.identity] for sample in samples], np.int64)
-    judged = verification(pixel_vectors(samples), person, rates=(fmr,)).at[0]
+    vectors = pixel_vectors([sample.image for sample in samples])
+    judged = verification(vectors, person, rates=(fmr,)).at[0]
     if judged.fnmr is None:
         raise ValueError(f"expected {judged.needed} pairs of people or more for FMR {fmr}")
-    missed = judged.fnmr
+    return accepted(judged.fnmr)
+
+
+def accepted(missed: Interval) -> Interval:
+    """TAR of an FNMR."""
     return Interval(1 - missed.value, 1 - missed.high, 1 - missed.low, missed.confidence)
 
 
@@ -121,7 +127,7 @@ def people_by_difference(scenes: Iterable[Sequence[DetectorSample]]) -> Interval
     for index, scene in enumerate(scenes):
         detect = FrameDifference([sample.image for sample in scene])
         found += [detect(sample.image) for sample in scene]
-        truth += [_people(sample) for sample in scene]
+        truth += [wanted_boxes(sample, "people") for sample in scene]
         groups += [index] * len(scene)
     matches = match(found, truth)
 
@@ -131,17 +137,18 @@ def people_by_difference(scenes: Iterable[Sequence[DetectorSample]]) -> Interval
     return bootstrap(precision, len(found), groups=groups, resamples=200)
 
 
-def _people(sample: DetectorSample) -> Boxes:
-    boxes = np.concatenate([sample.people, sample.ignored])
-    ignored = np.arange(len(boxes)) >= len(sample.people)
-    return Boxes(boxes, np.zeros(len(boxes), np.int64), ignored)
+def wanted_boxes(sample: DetectorSample, what: Kind) -> Boxes:
+    """What is to be found in a frame, and after it what may be."""
+    wanted = sample.people if what == "people" else sample.faces
+    boxes = np.concatenate([wanted, sample.ignored])
+    return Boxes(boxes, np.zeros(len(boxes), np.int64), np.arange(len(boxes)) >= len(wanted))
 
 
-def motion_features(clip: TrackClip) -> Features:
+def motion_features(clip: ByteImage) -> Features:
     """How much changes from frame to frame in each of 16 fields: mean, deviation and the course
     over time of all, ``[47]`` for a clip of 16 frames.
     """
-    grey = np.stack([cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in clip.pixels])
+    grey = np.stack([cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in clip])
     change = np.abs(np.diff(grey.astype(np.float32), axis=0))
     small = np.stack(
         [cv2.resize(one, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA).ravel() for one in change]
@@ -152,17 +159,26 @@ def motion_features(clip: TrackClip) -> Features:
 
 def behaviours_by_difference(known: Sequence[TrackClip], asked: Sequence[TrackClip]) -> Interval:
     """Macro-F1 of the five nearest clips by motion_features."""
+    labels, truth = (
+        [BEHAVIOURS.index(clip.behaviour) for clip in clips] for clips in (known, asked)
+    )
+    said = nearest_motion([clip.pixels for clip in known], labels, [clip.pixels for clip in asked])
+    return classify(truth, said, BEHAVIOURS).macro_f1
+
+
+def nearest_motion(
+    known: Sequence[ByteImage], labels: Sequence[int], asked: Sequence[ByteImage]
+) -> list[int]:
+    """What most of the five nearest clips show, by motion_features. labels: of those known."""
     learned = np.stack([motion_features(clip) for clip in known])
     tested = np.stack([motion_features(clip) for clip in asked])
     mean, spread = learned.mean(axis=0), np.maximum(learned.std(axis=0), 1e-6)
     learned, tested = (learned - mean) / spread, (tested - mean) / spread
-    labels = np.asarray([BEHAVIOURS.index(clip.behaviour) for clip in known])
-    said = []
+    shown, said = np.asarray(labels), []
     for row in tested:
         near = np.argsort(((learned - row) ** 2).sum(axis=1), kind="stable")[:_NEIGHBOURS]
-        said.append(int(np.bincount(labels[near], minlength=len(BEHAVIOURS)).argmax()))
-    truth = [BEHAVIOURS.index(clip.behaviour) for clip in asked]
-    return classify(truth, said, BEHAVIOURS).macro_f1
+        said.append(int(np.bincount(shown[near], minlength=len(BEHAVIOURS)).argmax()))
+    return said
 
 
 def anomalies_by_pixels(
@@ -184,19 +200,21 @@ def pixel_scores(normal: Sequence[ByteImage], asked: Sequence[ByteImage]) -> Fea
 def area_under_roc(
     scores: Features, wrong: NDArray[np.bool_], *, groups: Sequence[int] | None = None
 ) -> Interval:
-    """AUROC with its bootstrap interval: how often a wrong one scores above a right one
-    (Mann and Whitney, 1947).
-    """
+    """AUROC with its bootstrap interval."""
 
     def area(drawn: Indices) -> float:
-        high, low = scores[drawn][wrong[drawn]], scores[drawn][~wrong[drawn]]
-        if not len(high) or not len(low):
-            return float("nan")
-        ordered = np.sort(low)
-        below = np.searchsorted(ordered, high, "left") + np.searchsorted(ordered, high, "right")
-        return float(below.mean() / 2 / len(low))
+        return auroc(scores[drawn], wrong[drawn])
 
     return bootstrap(area, len(scores), groups=groups, resamples=300)
+
+
+def auroc(scores: Features, wrong: NDArray[np.bool_]) -> float:
+    """How often a wrong one scores above a right one (Mann and Whitney, 1947); NaN without both."""
+    high, low = scores[wrong], np.sort(scores[~wrong])
+    if not len(high) or not len(low):
+        return float("nan")
+    below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
+    return float(below.mean() / 2 / len(low))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

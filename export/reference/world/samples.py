@@ -21,6 +21,7 @@ from export.reference.world.truth import (
 
 _LEAST_SEEN = 0.4  # share of a person or a face that has to be seen to be asked for
 _LEAST_FACE = 8.0  # pixels wide
+_MOST_PEOPLE = 8  # in a scene
 _CLIP_FPS, _CLIP_FACTOR = 8.0, 1.25  # as template clip-classifier says
 _NORMAL: tuple[Behaviour, ...] = ("walk", "walk", "walk", "run", "loiter")
 
@@ -68,9 +69,17 @@ def detector_sample(image: ByteImage, truth: FrameTruth) -> DetectorSample:
 
 
 def detector_samples(
-    *, seed: int, count: int, size: tuple[int, int] = (320, 192), each: int = 6
+    *,
+    seed: int,
+    count: int,
+    size: tuple[int, int] = (320, 192),
+    each: int = 6,
+    people_from: int | None = None,
 ) -> Iterator[DetectorSample]:
-    """Frames of many scenes, ``each`` of every scene and well apart; close cameras are a third."""
+    """Frames of many scenes, ``each`` of every scene and well apart; close cameras are a third.
+
+    people_from: seed of the first of the people who come, others in each scene; None for anyone.
+    """
     given = 0
     for index in range(count):
         random = np.random.default_rng([seed, index, 0xDE7])
@@ -80,6 +89,7 @@ def detector_samples(
             seconds=each / 1.3,
             people=int(random.integers(0, 6)),
             close=bool(random.random() < 0.34),
+            identities=_cast(people_from, index),
         )
         for image, truth in Scene(seed=int(random.integers(1 << 62)), settings=settings):
             yield detector_sample(image, truth)
@@ -108,10 +118,12 @@ def track_clips(
     size: int = 64,
     behaviours: Sequence[Behaviour] = BEHAVIOURS,
     scene_size: tuple[int, int] = (320, 192),
+    people_from: int | None = None,
 ) -> Iterator[TrackClip]:
     """Clips of every behaviour in turn, each from a scene of its own, at 8 frames a second.
 
-    Somebody else may pass. Boxes are missed by as much as a tracker misses them.
+    Somebody else may pass. Boxes are missed by as much as a tracker misses them. people_from: as
+    of ``detector_samples``.
     """
     for index in range(count):
         behaviour = behaviours[index % len(behaviours)]
@@ -119,7 +131,8 @@ def track_clips(
         clip = None
         while clip is None:
             random = np.random.default_rng([seed, index, attempt, 0xC11])
-            clip = _clip(behaviour, random, frames, size, scene_size)
+            who = _cast(people_from, index)
+            clip = _clip(behaviour, random, frames, size, scene_size, who)
             attempt += 1
         yield clip
 
@@ -130,6 +143,7 @@ def _clip(
     frames: int,
     size: int,
     scene_size: tuple[int, int],
+    identities: tuple[int, ...] | None,
 ) -> TrackClip | None:
     """One clip of the scene's first person; None where it is never seen well for long enough."""
     others = int(random.integers(0, 2)) + (1 if behaviour == "fight" else 0)
@@ -141,6 +155,7 @@ def _clip(
         seconds=frames / _CLIP_FPS + 3.5,
         people=1 + others,
         behaviours=(behaviour, "walk"),
+        identities=identities,
     )
     scene = Scene(seed=int(random.integers(1 << 62)), settings=settings)
     done = scene.doing(1)
@@ -168,6 +183,14 @@ def _clip(
         factor=_CLIP_FACTOR,
     )
     return TrackClip(pixels, behaviour, scene.seed, 1)
+
+
+def _cast(people_from: int | None, scene: int) -> tuple[int, ...] | None:
+    """Who comes into a scene: nobody who comes into another."""
+    if people_from is None:
+        return None
+    first = people_from + scene * _MOST_PEOPLE
+    return tuple(range(first, first + _MOST_PEOPLE))
 
 
 def _is_clip(done: list[Behaviour | None], behaviour: Behaviour) -> bool:

@@ -1,0 +1,1 @@
+"""What the shipped reference models are worth, on people and scenes that nothing was made with."""

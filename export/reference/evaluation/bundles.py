@@ -1,0 +1,73 @@
+"""The bundles that are measured, opened and run as a camera does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.assembly import check_golden, open_runner
+from edge.bundle import Bundle, open_bundle
+from edge.errors import BundleError
+from edge.manifest import Manifest
+from edge.pack import PACK, PackedBundle, contents
+from edge.runner.base import Runner
+from export.reference.evaluation.figures import Used
+
+_BUNDLES = "bundles"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A bundle whose model is loaded."""
+
+    bundle: Bundle
+    runner: Runner
+    used: Used
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of its model."""
+        return self.bundle.manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack of bundles. folder: as ``edgewarden reference bundle`` writes it."""
+
+    folder: Path = PACK
+
+    def open(self, name: str) -> AbstractContextManager[Opened]:
+        """The bundle verified, its model loaded and held against its golden outputs.
+
+        Raises BundleError and its kind where it is not what it should be, or the pack's list does
+        not name it.
+        """
+        listed = contents(self.folder).bundles
+        if name not in listed:
+            raise BundleError(
+                f"the pack lacks bundle {name}",
+                expected=f"{name} in the list of {self.folder}",
+                found=", ".join(listed) or "no bundle",
+                remedy="Make it with: edgewarden reference bundle",
+            )
+        return _opened(self.folder / _BUNDLES / name, listed[name])
+
+
+@contextmanager
+def _opened(path: Path, packed: PackedBundle) -> Iterator[Opened]:
+    found = open_bundle(path, require_signed=False)
+    runner, variant = open_runner(found)
+    with runner:
+        check_golden(runner, found, variant)
+        used = Used(
+            name=found.manifest.name,
+            version=found.manifest.version,
+            variant=variant,
+            sha256=found.sha256,
+            recipe=packed.recipe,
+            recipe_sha256=packed.recipe_sha256,
+            data_sha256=packed.data_sha256,
+        )
+        yield Opened(bundle=found, runner=runner, used=used)
