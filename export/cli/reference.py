@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from edge.cli.command import Command, act_on, subcommand
 from edge.cli.console import print_json, table
-from export.cli import reference_bundle
-from export.cli import reference_evaluate
-from export.cli.reference_demo import add_demo_clip
+from export.cli import reference_bundle, reference_evaluate
 from export.cli.reference_calibration import add_calibration_proof
+from export.cli.reference_demo import add_demo_clip
 from export.cli.reference_thresholds import add_thresholds
 
 if TYPE_CHECKING:
