@@ -122,7 +122,7 @@ class DetectorSettings(RecipeSettings):
 
 
 FULL: dict[str, RecipeSettings] = {
-    "dcgan": DcganSettings(steps=6000, batch=32, rate=2e-4, people=6000, held_out=1000, width=20),
+    "dcgan": DcganSettings(steps=3500, batch=32, rate=2e-4, people=6000, held_out=1000, width=20),
     "infogan": InfoganSettings(steps=3000, batch=32, rate=2e-4, people=6000, held_out=1000),
     "recogniser": RecogniserSettings(
         steps=5000, batch=96, rate=5e-2, people=1500, views=12, held_out=300, held_out_views=4
