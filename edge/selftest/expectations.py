@@ -1,7 +1,7 @@
 """What has to come of a self-test, and what came.
 
-Events are matched by the frames they are about: who is known by the track whose final identity is
-theirs while they were there, a stranger by a track that stays unknown.
+An identity comes of the track of a face that was where the visitor's is, and whose final identity
+is theirs; that of a poster on the wall is nobody's.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge.config import ANYONE, Rule
+from edge.geometry import iou_matrix
 from edge.selftest.material import Material, Visit
 from edge.types import Event, Phase
 
 # Frames for which a track goes on after its face was seen last.
 _LINGER = 60
+# An event and the truth are of one face where they are so many frames apart at most, and their
+# boxes overlap by so much.
+_APART, _SAME_FACE = 8, 0.15
 _FACES = ("edgewarden.face.recognised.v1", "edgewarden.face.unknown.v1")
 _INTRUSION = "edgewarden.behaviour.intrusion.v1"
 _ALERT = "edgewarden.alert.raised.v1"
@@ -258,7 +262,7 @@ def _meet(one: Expectation, seen: Sequence[Seen], free: dict[object, _Track]) ->
         fitting = [
             (key, track)
             for key, track in free.items()
-            if track.final == (one.type, person) and _shared(track.span, one.visit) > 0
+            if track.final == (one.type, person) and _is_of(track, one.visit)
         ]
         if not fitting:
             return None
@@ -285,10 +289,22 @@ def _wrong(expected: Sequence[Expectation], tracks: Iterable[_Track]) -> tuple[s
     for track in tracks:
         type_, person = track.final
         first, last = track.span
-        was_there = any(v.person == person and _shared((first, last), v) > 0 for v in visits)
+        was_there = any(v.person == person and _is_of(track, v) for v in visits)
         if type_ == _FACES[0] and not was_there:
             found.append(f"{person} was named from frame {first} to {last}, and was not there")
     return tuple(found)
+
+
+def _is_of(track: _Track, visit: Visit) -> bool:
+    """Whether one of a track's events is about the face of this visitor."""
+    for seen in track.events:
+        box = np.asarray([seen.event.data["box"]], np.float32)
+        frame = _frame(seen.event)
+        near = [face.box for face in visit.faces if abs(face.frame - frame) <= _APART]
+        truth = np.asarray(near, np.float32).reshape(-1, 4)
+        if len(truth) and float(iou_matrix(truth, box).max()) >= _SAME_FACE:
+            return True
+    return False
 
 
 def _shared(span: tuple[int, int], visit: Visit) -> int:

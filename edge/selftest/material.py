@@ -3,7 +3,8 @@
 It is a folder with ``selftest.json`` and the files that it names::
 
     {"clip": "clip.mp4", "fps": 15.0, "zone": [[x, y], …],
-     "visits": [{"person": "ada", "first": 12, "last": 80, "in_zone": false}, …],
+     "visits": [{"person": "ada", "first": 12, "last": 80, "in_zone": false,
+                 "faces": [{"frame": 20, "box": [x1, y1, x2, y2]}, …]}, …],
      "people": {"ada": ["ada-1.jpg", …]}, "strangers": ["someone.jpg", …],
      "probes": [{"picture": "clip-40.jpg", "people": [[x1, y1, x2, y2]],
                  "faces": [{"box": [x1, y1, x2, y2], "landmarks": [[x, y], …]}]}]}
@@ -35,17 +36,25 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class FaceAt(_Part):
+    """Where somebody's face is in a frame of the clip, in pixels."""
+
+    frame: Index
+    box: Box
+
+
 class Visit(_Part):
     """Somebody who shows their face in the clip.
 
     person: who, None for a stranger. first, last: indices of the frames between which they are
-    seen. in_zone: whether they enter the zone.
+    seen. in_zone: whether they enter the zone. faces: where their face is, in order, now and then.
     """
 
     person: Id | None
     first: Index
     last: Index
     in_zone: bool
+    faces: tuple[FaceAt, ...]
 
 
 class FaceTruth(_Part):

@@ -193,26 +193,40 @@ class Trial:
             self._stages[role] = f"the site's {self._name(role)}, though {why}"
             return None
         if self._pack is None:
-            with ThreadPoolExecutor(1, thread_name_prefix="selftest-load") as executor:
-                loading: Future[LoadedModels] = executor.submit(self._load)
+            executor = ThreadPoolExecutor(1, thread_name_prefix="selftest-load")
+            loading = executor.submit(self._load)
+            executor.shutdown(wait=False)
+            try:
                 while not loading.done():
                     yield
-                self._pack = loading.result()
+            except GeneratorExit:  # nobody waits for it any more
+                loading.add_done_callback(_release)
+                raise
+            owned, self._pack = loading.result()
+            self._owned.enter_context(owned)
         reference = self._pack.references[role]
         self._references[role] = reference
         self._stages[role] = f"{reference.bundle} (the site's {why})"
         return self._pack
 
-    def _load(self) -> LoadedModels:
+    def _load(self) -> tuple[ExitStack, LoadedModels]:
+        """The models, and what closes them."""
         paths = ModelPaths.model_validate({**self._bundles, "require_signed": False})
         site = self._site.model_copy(update={"models": paths, "recognition": Recognition()})
-        return self._owned.enter_context(load_models(site))
+        with ExitStack() as owned:
+            loaded = owned.enter_context(load_models(site))
+            return owned.pop_all(), loaded
 
     def _name(self, role: str) -> str:
         return self._loaded.references[role].bundle
 
     def _picture(self, name: str) -> ByteImage:
         return decode_jpeg(self._material.read(name))
+
+
+def _release(loading: Future[tuple[ExitStack, LoadedModels]]) -> None:
+    if loading.exception() is None:
+        loading.result()[0].close()
 
 
 def _sure(detector: Detector, picture: ByteImage) -> Detections:

@@ -11,6 +11,7 @@ from edge.cli.console import print_json, table
 from export.cli import reference_bundle, reference_evaluate
 from export.cli.reference_calibration import add_calibration_proof
 from export.cli.reference_demo import add_demo_clip
+from export.cli.reference_selftest import add_selftest_clip
 from export.cli.reference_thresholds import add_thresholds
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def _configure(parser: ArgumentParser) -> None:
         )
     )
     add_demo_clip(kinds)
+    add_selftest_clip(kinds)
     add_thresholds(kinds)
     add_calibration_proof(kinds)
 

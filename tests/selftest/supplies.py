@@ -44,14 +44,16 @@ class Supplies:
 
 def visit(person: str | None, number: int, *, in_zone: bool = False) -> dict[str, object]:
     first = number * (SHOWN + AWAY)
-    return {"person": person, "first": first, "last": first + SHOWN - 1, "in_zone": in_zone}
+    last = first + SHOWN - 1
+    faces = [{"frame": frame, "box": FACE} for frame in range(first, last + 1, 5)]
+    return {"person": person, "first": first, "last": last, "in_zone": in_zone, "faces": faces}
 
 
-def show(folder: Path, people: Sequence[int]) -> None:
+def show(folder: Path, people: Sequence[int], *, fps: float = FPS) -> None:
     """Write a clip in which people come one after the other."""
     dark = np.zeros((SIDE, SIDE, 3), np.uint8)
     frames = [f for who in people for f in [portrait(who)] * SHOWN + [dark] * AWAY]
-    film(folder / "clip.mp4", frames, fps=FPS)
+    film(folder / "clip.mp4", frames, fps=fps)
 
 
 def make_supplies(folder: Path) -> Supplies:
