@@ -47,21 +47,34 @@ def draw(
 
 
 def moments(truth: DemoTruth, marks: Mapping[int, Sequence[Mark]], verdict: Verdict) -> set[int]:
-    """Frames worth a look: everybody as large as they were seen, and what they did."""
+    """Frames worth a look: everybody as they were known best, and what people did."""
     best: dict[str, tuple[float, int]] = {}
     for index, those in marks.items():
         for mark in those:
-            identity = mark.identity
-            if identity is None or mark.predicted or identity.outcome is Outcome.LOW_QUALITY:
-                continue
-            name = identity.person or identity.outcome.value
-            best[name] = max(best.get(name, (0.0, 0)), (float(mark.box[3] - mark.box[1]), index))
-    chosen = [index for _, index in sorted(best.values(), reverse=True)]
-    for deed in verdict.deeds:
-        if deed.told is not None:
-            chosen.append(min(round((deed.told + _LATER_S) * truth.fps), truth.frames - 1))
+            name, worth = _worth(mark)
+            if worth > best.get(name, (0.0, 0))[0]:
+                best[name] = (worth, index)
+    chosen = [index for _, index in best.values()]
+    told = [deed for deed in verdict.deeds if deed.told is not None]
+    # What only the pictures of somebody tell comes first; where they were shows in any frame.
+    for deed in sorted(told, key=lambda deed: " " in deed.what):
+        assert deed.told is not None
+        chosen.append(min(round((deed.told + _LATER_S) * truth.fps), truth.frames - 1))
     apart: list[int] = []
     for index in chosen:
         if all(abs(index - other) > truth.fps for other in apart):
             apart.append(index)
     return set(apart[:_MOST])
+
+
+def _worth(mark: Mark) -> tuple[str, float]:
+    """Who a mark shows, and how well: by similarity, or as a stranger by height in pixels.
+
+    Rounded, so that of frames that are about as good the first counts, in which somebody looks on.
+    """
+    identity = mark.identity
+    if identity is None or identity.outcome not in (Outcome.RECOGNISED, Outcome.UNKNOWN):
+        return "", 0.0
+    if identity.person is not None:
+        return identity.person, round((identity.similarity or 0.0) * 20) / 20
+    return identity.outcome.value, float(round((mark.box[3] - mark.box[1]) / 10))

@@ -108,7 +108,9 @@ def _draw(canvas: ByteImage, mark: Mark, scale: float) -> None:
 
 def _label(mark: Mark) -> str:
     words, identity = [f"#{mark.track_id}"], mark.identity
-    if identity is not None:
+    # That a face is missing is no news of somebody of whom there is more to say.
+    faceless = identity is not None and identity.outcome is Outcome.PERSON_WITHOUT_FACE
+    if identity is not None and not (faceless and mark.doing):
         words.append(identity.person or _word(identity.outcome))
         if identity.similarity is not None:
             words.append(f"{identity.similarity:.2f}")
