@@ -40,9 +40,8 @@ def test_the_demo_keeps_its_promise(
     assert told["committed"] == told["received"] > 20
     known = {person["person"]: person["said"] for person in told["people"] if person["enrolled"]}
     assert known == {name: [name] for name in ("ada", "ben", "chidi")}
-    deeds = {deed["what"]: deed["told"] is not None for deed in told["deeds"]}
+    came = {deed["what"].split()[0] for deed in told["deeds"] if deed["told"] is not None}
     if "world-person" in shipped:
-        assert all(came for what, came in deeds.items() if what.split()[0] in _WATCHED), deeds
+        assert came >= set(_WATCHED), told["deeds"]
     if "world-behaviour" in shipped:
-        acts = [came for what, came in deeds.items() if what.split()[0] not in _WATCHED]
-        assert sum(acts) >= 3, deeds
+        assert len(came - set(_WATCHED)) >= 2, told["deeds"]
