@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 
 from edge.errors import OutputError
+from edge.ops.lock import StateLock
 from edge.store.disk import os_errors
 
 # Lies in every folder that a demo made, so that the next one may replace that and no other.
 _MARKER = ".edgewarden-demo"
+STATE = "state"
 
 
 def require_ours(out: Path) -> None:
@@ -28,9 +30,16 @@ def require_ours(out: Path) -> None:
 def begin_anew(out: Path) -> None:
     """An empty folder with the marker, in place of an earlier demo's.
 
-    Raises OutputError where another's is there, or where none can be made.
+    Raises OutputError where another's is there, or where none can be made, UsageError where a demo
+    is at work in it.
     """
     require_ours(out)
+    state = out / STATE
+    with os_errors(out):
+        used = state.is_dir()
+    if used:
+        with StateLock(state):
+            pass
     with os_errors(out):
         if out.exists():
             shutil.rmtree(out)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edge.config import Mqtt
+from edge.demo.folder import STATE
 from edge.errors import BundleError
 from edge.pack import bundle
 from edge.pack.demo_truth import DemoTruth
@@ -48,7 +49,7 @@ def _site(bundles: Mapping[str, Path], clip: Path, truth: DemoTruth, mqtt: Mqtt 
         "[site]",
         f'id = "{SITE}"',
         f'node = "{NODE}"',
-        'state_dir = "state"',
+        f'state_dir = "{STATE}"',
         'cache_dir = "cache"',
         "",
         "[models]",

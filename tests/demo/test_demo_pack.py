@@ -11,6 +11,7 @@ import pytest
 
 from edge.cli import local_broker
 from edge.media import open_video, read_image
+from edge.ops.lock import StateLock
 from tests.brokers import Broker, Pki, free_port, new_broker, subscribe_to
 from tests.demo.conftest import ANNA, STRANGER, Pack
 
@@ -132,6 +133,17 @@ def test_what_no_demo_made_is_never_replaced(
     assert demo() == 2
     assert "no demo made it" in capsys.readouterr().err
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_demo_that_is_at_work_keeps_its_folder(
+    pack: Pack, demo: Demo, tmp_path: Path, capsys: Said, broker: Broker
+) -> None:
+    address = f"127.0.0.1:{broker.port}"
+    assert demo("--broker", address) == 0
+    with StateLock(tmp_path / "out" / "state"):
+        assert demo("--broker", address) == 2
+        assert (tmp_path / "out" / "seen.mp4").exists()
+    assert demo("--broker", address) == 0
 
 
 @pytest.mark.parametrize("part", ["demo/clip.mp4", "demo/truth.json", "bundles/world-face"])
