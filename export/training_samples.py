@@ -15,6 +15,7 @@ from edge.golden import Array, read_arrays
 from edge.manifest import Manifest
 from edge.runner.base import Runner
 from edge.runner.golden import trial
+from export.parity import LEAST_SCALE
 
 VERIFIED = "verified"
 UNVERIFIED = "unverified"
@@ -101,7 +102,7 @@ def _difference(name: str, expected: Array, actual: Array) -> float:
             expected="finite values that are not all zero",
             found="NaN or infinity" if scale else "zeros",
         )
-    share = float(np.abs(first - second).max()) / scale
+    share = float(np.abs(first - second).max()) / max(scale, LEAST_SCALE)
     if not share <= REFERENCE_TOLERANCE:
         raise ModelError(
             f"reinitialised weights: output {name!r} is not what the model gave at training",

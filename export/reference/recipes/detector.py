@@ -284,8 +284,9 @@ class DetectorLearner(Learner):
         return figures
 
     def samples(self) -> Arrays:
-        """A few frames and the faces' outputs."""
-        pictures = np.stack([sample.image for sample in self._asked[:_SAMPLES]])
+        """The frames with most faces, and the faces' outputs."""
+        crowded = sorted(self._asked, key=lambda sample: -len(sample.faces))[:_SAMPLES]
+        pictures = np.stack([sample.image for sample in crowded])
         picture = to_tensor(pictures, self._device)
         outputs = {
             key: value.cpu().numpy() for key, value in self.networks["faces"](picture).items()
