@@ -105,9 +105,10 @@ def _tell(evaluation: Evaluation) -> None:
 
     for model in evaluation.models:
         print(f"{model.title}: {model.data}")
-        print(table(HEADINGS, [row(figure) for figure in model.figures]))
-        for rows in model.tables:
-            print(f"\n{table(rows.headings, rows.rows)}")
+        rows = [(name, f"{value:.4g}", *rest) for name, value, *rest in map(row, model.figures)]
+        print(table(HEADINGS, rows))
+        for one in model.tables:
+            print(f"\n{table(one.headings, one.rows)}")
         print()
     if evaluation.quick:
         print("measured quickly, on too little to prove anything")

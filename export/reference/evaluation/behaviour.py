@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.classification import Classified, classify
+from calibration.metrics import exact_where_certain
 from calibration.plots import matrix
 from calibration.report import Plot, Sheet, Table
 from calibration.synthetic import LatentInputs
@@ -111,15 +112,13 @@ def draw_clips(maker: Opened, count: int) -> tuple[ByteImage, Labels]:
 def _judge(model: Opened, pictures: ByteImage, truth: Labels) -> Classified:
     classifier = ClipClassifier(model.runner, model.manifest)
     _known(classifier.labels)
-    said: dict[int, str] = {}
+    found: list[int] = []
     for start in range(0, len(pictures), _BATCH):
         due = [DueClip(start + row, clip) for row, clip in enumerate(pictures[start:][:_BATCH])]
-        said |= {verdict.track_id: verdict.label for verdict in classifier.classify(due)}
-    # One that is left out is wrong: it is taken for the behaviour after its own.
-    found = [
-        BEHAVIOURS.index(said[index]) if index in said else (int(shown) + 1) % len(BEHAVIOURS)
-        for index, shown in enumerate(truth)
-    ]
+        for one, verdict in zip(due, classifier.classify(due), strict=True):
+            # One of which nothing is said is wrong: it is taken for the behaviour after its own.
+            other = BEHAVIOURS[(int(truth[one.track_id]) + 1) % len(BEHAVIOURS)]
+            found.append(BEHAVIOURS.index(other if verdict is None else verdict.label))
     return classify(truth.tolist(), found, BEHAVIOURS)
 
 
@@ -135,10 +134,10 @@ def _known(labels: Sequence[str]) -> list[str]:
 
 
 def _figures(judged: Classified, *, at_least: float) -> list[Figure]:
-    return [
-        figure("macro-F1", judged.macro_f1, at_least=at_least),
-        figure("accuracy", judged.accuracy),
-    ]
+    macro_f1, accuracy = (
+        exact_where_certain(one, judged.groups) for one in (judged.macro_f1, judged.accuracy)
+    )
+    return [figure("macro-F1", macro_f1, at_least=at_least), figure("accuracy", accuracy)]
 
 
 def _table(judged: Classified) -> Table:
@@ -159,4 +158,6 @@ def _confusion(judged: Classified, kind: str) -> Plot:
 def _sheet(pictures: ByteImage, alt: str) -> Sheet:
     """The first clip of each behaviour, which take turns."""
     first = pictures[: len(BEHAVIOURS), ::2]
-    return Sheet(picture=grid(np.concatenate(list(first)), columns=first.shape[1]), alt=alt)
+    return Sheet(
+        picture=grid(np.concatenate(list(first)), columns=first.shape[1], scale=2), alt=alt
+    )

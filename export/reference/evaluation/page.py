@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from calibration.report import Block, Section, Table, render_page
@@ -83,5 +84,7 @@ def _section(model: Measured) -> Section:
             states=[_STATES[figure.met] for figure in model.figures],
         )
     ]
-    blocks += [*model.tables, *model.plots.values(), *model.sheets.values()]
+    blocks += model.tables
+    blocks += [replace(one, caption=one.alt) for one in model.plots.values()]
+    blocks += [replace(one, caption=one.alt) for one in model.sheets.values()]
     return Section(title=model.title, text=f"On {model.data}.", blocks=blocks)

@@ -65,7 +65,8 @@ def measure(pack: Pack, sizes: Sizes) -> Measured:
         sheets={
             "neighbours": Sheet(
                 picture=_neighbours(faces, vectors),
-                alt="In each row one face, then the faces that the recogniser finds most like it",
+                alt="In each row one face, then the six that the recogniser finds most like it; "
+                "three are of the same person",
             )
         },
     )
