@@ -54,17 +54,22 @@ def moments(truth: DemoTruth, marks: Mapping[int, Sequence[Mark]], verdict: Verd
             name, worth = _worth(mark)
             if worth > best.get(name, (0.0, 0))[0]:
                 best[name] = (worth, index)
-    chosen = [index for _, index in best.values()]
-    told = [deed for deed in verdict.deeds if deed.told is not None]
+    stranger = best.pop(Outcome.UNKNOWN.value, None)
+    first = {deed.what: deed.told for deed in reversed(verdict.deeds) if deed.told is not None}
     # What only the pictures of somebody tell comes first; where they were shows in any frame.
-    for deed in sorted(told, key=lambda deed: " " in deed.what):
-        assert deed.told is not None
-        chosen.append(min(round((deed.told + _LATER_S) * truth.fps), truth.frames - 1))
+    acts = [_shortly_after(told, truth) for what, told in first.items() if " " not in what]
+    places = [_shortly_after(told, truth) for what, told in first.items() if " " in what]
+    known = [index for _, index in best.values()]
+    chosen = [*known, *acts, *([stranger[1]] if stranger is not None else []), *places]
     apart: list[int] = []
     for index in chosen:
         if all(abs(index - other) > truth.fps for other in apart):
             apart.append(index)
     return set(apart[:_MOST])
+
+
+def _shortly_after(second: float, truth: DemoTruth) -> int:
+    return min(round((second + _LATER_S) * truth.fps), truth.frames - 1)
 
 
 def _worth(mark: Mark) -> tuple[str, float]:
