@@ -157,7 +157,7 @@ def against(points: Sequence[Point], *, x: str, y: str) -> str:
     low, high = 10 ** np.floor(np.log10(min(ends, default=0.1)) - 0.3), 1.0
     with _figure(width=6.2, height=4.2) as (figure, (axes,)):
         axes.plot([low, high], [low, high], color=GREY, linewidth=1.0, linestyle="--")
-        axes.annotate("equal", (high, high), xytext=(-30, -16), textcoords="offset points")
+        axes.annotate("equal", (high, high), xytext=(-30, -44), textcoords="offset points")
         for number, name in enumerate(dict.fromkeys(one.name for one in points)):
             own = [one for one in points if one.name == name]
             # A little aside, so that intervals at one rate do not hide each other.
