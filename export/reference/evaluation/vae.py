@@ -16,7 +16,7 @@ from edge.types import ByteImage
 from edge.vision.anomaly import LOOKS, AnomalyFinder, Oddity, lasting
 from export.reference.evaluation.bundles import Pack
 from export.reference.evaluation.figures import Figure, Measured, figure
-from export.reference.evaluation.held_out import SCENES, Sizes
+from export.reference.evaluation.held_out import PEOPLE, SCENES, Sizes
 from export.reference.recipes.pictures import grid
 from export.reference.recipes.scenes import Kinds, frames, views_of, windows
 from export.reference.recipes.settings import FULL, VaeSettings
@@ -37,7 +37,9 @@ def measure(pack: Pack, sizes: Sizes) -> Measured:
     settings = FULL["vae"]
     assert isinstance(settings, VaeSettings)
     size, views = settings.size, settings.views
-    asked, kinds = frames(sizes.views, _EACH, views=views, size=size, seed=SCENES, wrong=True)
+    asked, kinds = frames(
+        sizes.views, _EACH, views=views, size=size, seed=SCENES, wrong=True, people_from=PEOPLE
+    )
     with pack.open("world-scenes") as model:
         finder = AnomalyFinder(model.runner, model.manifest)
         seen = [

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge.types import ByteImage
 from export.reference.recipes.data import gather
+from export.reference.world.samples import newcomers
 from export.reference.world.scene import Scene
 from export.reference.world.settings import SceneSettings
 from export.reference.world.truth import ANOMALIES
@@ -20,14 +21,24 @@ Kinds = NDArray[np.int64]
 
 
 def frames(
-    scenes: int, each: int, *, views: int, size: tuple[int, int], seed: int, wrong: bool = False
+    scenes: int,
+    each: int,
+    *,
+    views: int,
+    size: tuple[int, int],
+    seed: int,
+    wrong: bool = False,
+    people_from: int | None = None,
 ) -> tuple[ByteImage, Kinds]:
     """Frames ``[scenes·each, H, W, 3]`` BGR, and which of ANOMALIES each shows, −1 for none.
 
     Scenes come one after the other; which of the cameras sees one is ``views_of``'s. size: width,
     height. wrong: every second scene has one from its first frame on, of each kind in turn.
+    people_from: seed of the first of the people who come, others in each scene; None for anyone.
     """
-    one = partial(_of_one, each=each, views=views, size=size, seed=seed, wrong=wrong)
+    one = partial(
+        _of_one, each=each, views=views, size=size, seed=seed, wrong=wrong, people_from=people_from
+    )
     found = gather(one, scenes, "frames")
     return (
         np.concatenate([pictures for pictures, _ in found]),
@@ -50,7 +61,14 @@ def windows(count: int, each: int, long: int) -> list[tuple[int, int]]:
 
 
 def _of_one(
-    index: int, *, each: int, views: int, size: tuple[int, int], seed: int, wrong: bool
+    index: int,
+    *,
+    each: int,
+    views: int,
+    size: tuple[int, int],
+    seed: int,
+    wrong: bool,
+    people_from: int | None,
 ) -> tuple[ByteImage, Kinds]:
     random = np.random.default_rng([seed, index])
     odd = wrong and index % 2 == 1
@@ -63,6 +81,7 @@ def _of_one(
         people=int(random.integers(0, 3)),
         behaviours=("walk",),
         night=False,
+        identities=newcomers(people_from, index),
         anomaly=ANOMALIES[index // 2 % len(ANOMALIES)] if odd else None,
     )
     pictures, kinds = [], []

@@ -89,7 +89,7 @@ def detector_samples(
             seconds=each / 1.3,
             people=int(random.integers(0, 6)),
             close=bool(random.random() < 0.34),
-            identities=_cast(people_from, index),
+            identities=newcomers(people_from, index),
         )
         for image, truth in Scene(seed=int(random.integers(1 << 62)), settings=settings):
             yield detector_sample(image, truth)
@@ -131,7 +131,7 @@ def track_clips(
         clip = None
         while clip is None:
             random = np.random.default_rng([seed, index, attempt, 0xC11])
-            who = _cast(people_from, index)
+            who = newcomers(people_from, index)
             clip = _clip(behaviour, random, frames, size, scene_size, who)
             attempt += 1
         yield clip
@@ -185,8 +185,9 @@ def _clip(
     return TrackClip(pixels, behaviour, scene.seed, 1)
 
 
-def _cast(people_from: int | None, scene: int) -> tuple[int, ...] | None:
-    """Who comes into a scene: nobody who comes into another."""
+def newcomers(people_from: int | None, scene: int) -> tuple[int, ...] | None:
+    """Who comes into a scene: nobody who comes into another, with seeds from ``people_from`` on;
+    None for anyone."""
     if people_from is None:
         return None
     first = people_from + scene * _MOST_PEOPLE

@@ -152,6 +152,7 @@ def test_a_page_says_what_was_not_met(tmp_path: Path) -> None:
     assert "Goals not met by: Vae." in text
     assert "too little to prove" in text
     assert "nobody else" in text
+    assert 'class="sheet"' in text
     assert (tmp_path / "vae-seen.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -24,6 +24,7 @@ from export.reference.world.samples import (
     anomaly_samples,
     detector_sample,
     detector_samples,
+    newcomers,
     track_clips,
 )
 from export.reference.world.truth import (
@@ -98,6 +99,19 @@ def test_what_is_hidden_or_small_is_not_asked_for() -> None:
 def test_nobody_leaves_empty_arrays() -> None:
     sample = detector_sample(np.zeros((64, 64, 3), np.uint8), FrameTruth(0, 0.0, ()))
     assert (sample.people.shape, sample.landmarks.shape) == ((0, 4), (0, 5, 2))
+
+
+def test_newcomers_are_others_in_every_scene_and_seen_only_where_asked_for() -> None:
+    assert newcomers(None, 3) is None
+    first, second = newcomers(100, 0), newcomers(100, 1)
+    assert first is not None
+    assert second is not None
+    assert not set(first) & set(second)
+    assert min(first) == 100
+    anyone = detector_samples(seed=1, count=8, size=(160, 96), each=2)
+    others = detector_samples(seed=1, count=8, size=(160, 96), each=2, people_from=2_000_000)
+    pairs = list(zip(anyone, others, strict=True))
+    assert any((one.image != other.image).any() for one, other in pairs)
 
 
 def test_detector_samples_hold_people_and_faces() -> None:
