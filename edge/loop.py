@@ -137,11 +137,18 @@ class LiveLoop:
                 self._end_tracks(station)
 
     def dismiss_guest(self) -> None:
-        """End the guest's tracks, and look at it no more."""
+        """End the guest's tracks, and look at it no more. What fails then is its ``fault`` too."""
         guest, self.guest = self.guest, None
-        if guest is not None and guest.station.last is not None and guest.fault is None:
-            last, guest.station.last = guest.station.last, None
-            self._report(guest.line.pipeline.end(last), guest.station, guest.line)
+        if guest is None or guest.station.last is None or guest.fault is not None:
+            return
+        last, guest.station.last = guest.station.last, None
+        try:
+            scene = guest.line.pipeline.end(last)
+        except EdgewardenError as error:
+            _log.error("the tracks of %s could not be ended: %s", guest.station.id, error)
+            guest.fault = error
+            return
+        self._report(scene, guest.station, guest.line)
 
     def say(
         self,

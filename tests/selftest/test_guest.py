@@ -114,6 +114,22 @@ def test_what_fails_there_is_its_own_business(scene: Place) -> None:
     assert scene.loop.guest is None
 
 
+def test_what_fails_at_its_end_is_its_own_business_too(scene: Place) -> None:
+    """Whoever dismisses it may be about to reload or to end in order."""
+
+    def fail(last: object) -> object:
+        raise InferenceError("no numbers")
+
+    for _ in range(5):
+        scene.guest.free_at = 0.0
+        scene.turn()
+    scene.guest.line.pipeline.end = fail  # type: ignore[method-assign,assignment]  # a broken model
+    scene.loop.dismiss_guest()
+    assert isinstance(scene.guest.fault, InferenceError)
+    assert scene.loop.guest is None
+    scene.turn()
+
+
 def test_the_end_of_all_tracks_is_not_its_end(scene: Place) -> None:
     for _ in range(5):
         scene.guest.free_at = 0.0
