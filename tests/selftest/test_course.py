@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,18 @@ def test_a_blind_stage_is_replaced_and_named(place: Place, bench: MakeBench, bli
     played: set[Any] = {event.data["models"][blind]["bundle"] for event in faces}  # type: ignore[index]  # JSON
     assert played == {f"small-{blind}"}
     assert made.events[-1].data["detail"]["not_tested"] == blind  # type: ignore[index]  # JSON
+
+
+def test_the_very_same_model_does_not_take_its_own_place(
+    place: Place, bench: MakeBench, supplies: Supplies
+) -> None:
+    blind = place.folder / "detector-bundle"
+    make_bundle(blind, "yunet", detector_model(faces=()))
+    shutil.rmtree(supplies.folder / "bundles/detector")
+    shutil.copytree(blind, supplies.folder / "bundles/detector")
+    report = bench().run()
+    assert (report["passed"], report["came"]) == (False, 0)
+    assert "detector" not in report["not_tested"]
 
 
 def test_who_does_not_come_is_named(bench: MakeBench, supplies: Supplies) -> None:
