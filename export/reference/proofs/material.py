@@ -46,9 +46,11 @@ def crops(first: int, people: int, each: int) -> Iterator[ByteImage]:
         yield sample.image
 
 
-def frames(seed: int, count: int) -> Iterator[DetectorSample]:
-    """Frames with people, six of each scene."""
-    return detector_samples(seed=seed, count=count, size=_FRAME, each=EACH)
+def frames(first: int, count: int) -> Iterator[DetectorSample]:
+    """Frames with people from the seed ``first`` on, six of each scene."""
+    return detector_samples(
+        seed=SCENES + first, count=count, size=_FRAME, each=EACH, people_from=first
+    )
 
 
 def truth_of(sample: DetectorSample) -> Boxes:

@@ -79,15 +79,15 @@ def world_recogniser(bundle: Bundle, generator: Path, folder: Path, sizes: Sizes
 def world_detector(bundle: Bundle, generator: Path, folder: Path, sizes: Sizes) -> Subject:
     """The pack's detector of faces: frames, generated faces alone and on empty places, empty
     places, noise."""
-    rendered = material.save(folder / "rendered", _images(material.SCENES, sizes.images))
+    rendered = material.save(folder / "rendered", _images(material.CALIBRATED, sizes.images))
     places = list(material.empty_places(material.CALIBRATED, sizes.images))
     empty = material.save(folder / "empty", places)
     made = open_bundle(generator, require_signed=False)
     peopled = material.save(
         folder / "peopled", material.peopled(places, made, seed=material.CALIBRATED)
     )
-    others = material.save(folder / "search", _images(material.SCENES + 1, 3 * sizes.searched))
-    frames = list(material.frames(material.SCENES + 2, 6 * sizes.scenes))
+    others = material.save(folder / "search", _images(material.SEARCHED, 3 * sizes.searched))
+    frames = list(material.frames(material.JUDGED, material.EACH * sizes.scenes))
     truth = [material.truth_of(frame) for frame in frames]
     images = [frame.image for frame in frames]
 
@@ -268,8 +268,8 @@ def _sets(named: Mapping[str, Path], *, judge: Path, count: int) -> dict[str, Pi
     }
 
 
-def _images(seed: int, count: int) -> Iterator[ByteImage]:
-    return (sample.image for sample in material.frames(seed, count))
+def _images(first: int, count: int) -> Iterator[ByteImage]:
+    return (sample.image for sample in material.frames(first, count))
 
 
 def _mean(values: Values, weights: Values) -> float:
