@@ -1,8 +1,8 @@
 """Clips of people who are followed: what each of them did in the last while, as small pictures.
 
 A clip is cut when its last frame is there, for only then its scale and its middle are known. Until
-then a track keeps its surroundings of each frame: at most 112 kB a frame, of which there are no more
-than a clip has. So 16 tracks of one camera with clips of 16 frames take 29 MB at most.
+then a track keeps its surroundings of each frame: at most 112 kB a frame, of which there are no
+more than a clip has. So 16 tracks of one camera with clips of 16 frames take 29 MB at most.
 """
 
 from __future__ import annotations

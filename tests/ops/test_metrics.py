@@ -29,6 +29,7 @@ NAMES = {
     *("frames_seen", "frames_dropped", "frames_analysed", "camera_reconnects"),
     *("outbox_events", "outbox_oldest_age_seconds", "mqtt_connected", "mqtt_reconnects"),
     *("process_resident_bytes", "process_proportional_bytes"),
+    *("selftest_passed", "selftest_timestamp_seconds"),
 }
 
 

@@ -168,7 +168,8 @@ def judged(pictures: NDArray[np.uint8], truth: NDArray[np.int64]) -> float:
         assert manifest.labels == BEHAVIOURS
         classifier = ClipClassifier(runner, manifest)
         due = [DueClip(index, clip) for index, clip in enumerate(pictures)]
-        said = [BEHAVIOURS.index(verdict.label) for verdict in classifier.classify(due)]
+        verdicts = [verdict for verdict in classifier.classify(due) if verdict is not None]
+        said = [BEHAVIOURS.index(verdict.label) for verdict in verdicts]
     return classify(truth.tolist(), said, BEHAVIOURS).macro_f1.value
 
 

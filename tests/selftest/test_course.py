@@ -192,7 +192,7 @@ def test_ended_in_the_middle_it_leaves_nothing_behind(bench: MakeBench) -> None:
 
 def test_a_changed_gallery_does_not_end_it(bench: MakeBench) -> None:
     made = bench()
-    done = []
+    done: list[bool] = []
 
     def change() -> None:
         if made.events and not done:

@@ -89,7 +89,8 @@ def _summary(place: Path, name: str) -> Record:
     whole = isinstance(said, dict) and all(key in said for key in _KEYS)
     if not whole or not isinstance(said["figures"], dict):
         raise UsageError(f"{path} is no training's summary", expected=f"keys {', '.join(_KEYS)}")
-    return said
+    found: Record = said
+    return found
 
 
 def _read(path: Path) -> bytes:

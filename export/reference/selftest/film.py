@@ -16,7 +16,7 @@ from edge.selftest.material import TRUTH_FILE, Material, read_material
 from edge.types import ByteImage
 from export.reference.demo.plot import LookIn
 from export.reference.demo.portraits import portrait
-from export.reference.world.actions import Go, Ground
+from export.reference.world.actions import Action, Go, Ground
 from export.reference.world.actor import Actor
 from export.reference.world.background import backdrop
 from export.reference.world.furniture import Area
@@ -144,7 +144,7 @@ def scene(seed: int) -> Scene:
 def _actor(track: int, visitor: Visitor) -> Actor:
     who = person(visitor.identity)
     way = [visitor.start, *([visitor.by] if visitor.by else []), visitor.stop]
-    actions = (
+    actions: tuple[Action, ...] = (
         *(Go(start=a, end=b, speed=1.4, tall=who.tall) for a, b in pairwise(way)),
         LookIn(place=visitor.stop, seconds=2.2),
         Go(start=visitor.stop, end=visitor.out, speed=1.1, tall=who.tall),
