@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from edge.closing import Running
 from edge.config import Mqtt
-from edge.errors import TransientError
+from edge.errors import EventError, TransientError
+from edge.events.cloudevents import from_json
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
     from paho.mqtt.reasoncodes import ReasonCode
+
+_log = logging.getLogger(__name__)
 
 _WELCOME_S = 5.0
 
@@ -124,6 +128,12 @@ class Consumer(Running):
 
     def _take(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         at = self._clock()
+        # Whatever else may publish there: an error here would end the client's thread.
+        try:
+            from_json(message.payload)
+        except EventError as error:
+            _log.info("%s: %s", message.topic, error)
+            return
         event = json.loads(message.payload)
         with self._lock:
             if event["id"] not in self._mail.ids:
