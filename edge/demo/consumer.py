@@ -130,7 +130,7 @@ class Consumer(Running):
         at = self._clock()
         # Whatever else may publish there: an error here would end the client's thread.
         try:
-            from_json(message.payload)
+            from_json(bytes(message.payload))
         except EventError as error:
             _log.info("%s: %s", message.topic, error)
             return
