@@ -69,7 +69,7 @@ def _tell(report: Mapping[str, Any]) -> None:
         print(f"{role:<12}{played}")
     print()
     if report["not_tested"]:
-        print(f"not tested: {', '.join(report['not_tested'])}, which did not see rendered people")
+        print(f"not tested: {', '.join(report['not_tested'])}, as said above")
     if report["reason"]:
         print(report["reason"])
     verdict = "passed" if report["passed"] else "FAILED"
