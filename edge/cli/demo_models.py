@@ -15,7 +15,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from edge.demo.folder import begin_anew, require_ours
+from edge.demo.folder import begin_anew, make_ours, require_ours
 from edge.errors import EdgewardenError, UsageError
 from edge.ids import fit_id
 from edge.store.disk import os_errors
@@ -33,6 +33,7 @@ def run_models(arguments: Namespace) -> int:
     outs = [arguments.out / Path(detector).stem for detector in detectors]
     for out in outs:
         require_ours(out)
+    make_ours(arguments.out)
     for detector, out in zip(detectors, outs, strict=True):
         run = _Demo(models, clips, out, detector)
         run.prepare(signed=not arguments.unsigned)

@@ -43,5 +43,15 @@ def begin_anew(out: Path) -> None:
     with os_errors(out):
         if out.exists():
             shutil.rmtree(out)
-        out.mkdir(parents=True)
-        (out / _MARKER).touch()
+    make_ours(out)
+
+
+def make_ours(out: Path) -> None:
+    """A folder with the marker where nothing is; whatever is there stays as it is.
+
+    Raises OutputError where none can be made.
+    """
+    with os_errors(out):
+        if not os.path.lexists(out):
+            out.mkdir(parents=True)
+            (out / _MARKER).touch()

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from edge.demo.folder import begin_anew
 from tests.small_world import recogniser_model
 
 Demo = Callable[..., int]
@@ -50,6 +51,13 @@ def test_a_demo_succeeds_twice_in_the_same_place(demo: Demo, tmp_path: Path) -> 
     (tmp_path / "out" / "yunet_n_dynamic" / "left").touch()
     assert demo(tmp_path / "out") == 0
     assert not (tmp_path / "out" / "yunet_n_dynamic" / "left").exists()
+
+
+def test_the_other_demo_may_take_its_place(demo: Demo, tmp_path: Path) -> None:
+    """Both go to the same folder unless they are told another."""
+    assert demo(tmp_path / "out") == 0
+    begin_anew(tmp_path / "out")
+    assert not (tmp_path / "out" / "yunet_n_dynamic").exists()
 
 
 def test_a_wrong_identity_is_a_failure(demo: Demo, tmp_path: Path, capsys: Any) -> None:
