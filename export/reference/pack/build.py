@@ -187,13 +187,15 @@ def _why(variant: ModelVariant) -> str:
 
 
 def _put(made: Path, target: Path) -> Path:
-    """Put a bundle's folder in its place; what was there goes once the new one is whole."""
+    """Put a bundle's folder in its place; what was there goes once the new one is there."""
     before = made.parent / "before"
     try:
         with suppress(FileNotFoundError):
             target.rename(before)
         made.rename(target)
     except OSError as exc:
+        with suppress(OSError):  # perhaps nothing was there
+            before.rename(target)
         raise output_error(exc, target) from exc
     shutil.rmtree(before, ignore_errors=True)
     return target
