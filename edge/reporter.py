@@ -25,9 +25,10 @@ from edge.rules.zones import zones_of
 from edge.store.base import Outbox
 from edge.types import Event, EventDraft, Identity, Outcome, Phase
 
-# The roles that have a part in a face event, and in one about a person who shows no face.
 __all__ = ["CameraView", "Reporter"]
 
+# The roles that have a part in a face event, in one about a person who shows no face, and in one
+# about what somebody does.
 _FACE_ROLES = ("detector", "landmarks", "recogniser")
 _PERSON_ROLES = ("detector", "person")
 _ACT_ROLES = ("person", "behaviour")

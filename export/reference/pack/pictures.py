@@ -18,6 +18,7 @@ from export.samples import Pictures
 
 # People and scenes from these seeds on are neither learned from nor measured with elsewhere.
 _PEOPLE, _SCENES = 600_000, 1 << 41
+_CROWD = 8  # seeds of people kept for each scene
 _EACH = 4  # to calibrate on, to search on, and twice as many to judge on
 
 
@@ -51,7 +52,13 @@ def _scenes(
     what: Kind, count: int, size: tuple[int, int], seed: int
 ) -> Iterator[tuple[ByteImage, Boxes]]:
     for number in range(count):
-        (sample,) = detector_samples(seed=_SCENES + seed + number, count=1, size=size, each=1)
+        (sample,) = detector_samples(
+            seed=_SCENES + seed + number,
+            count=1,
+            size=size,
+            each=1,
+            people_from=_PEOPLE + _CROWD * number,
+        )
         yield np.ascontiguousarray(sample.image), boxes_of(sample, what)
 
 

@@ -60,11 +60,6 @@ def truth_of(sample: DetectorSample) -> Boxes:
     return Boxes(boxes, np.zeros(len(boxes), np.int64), ignored)
 
 
-def scene_of(frame: int) -> int:
-    """The number of the scene that a frame of ``frames`` is of."""
-    return frame // EACH
-
-
 def empty_places(seed: int, count: int) -> Iterator[ByteImage]:
     """One frame each of places with nobody in them."""
     for number in range(count):
