@@ -34,7 +34,11 @@ def missing_extra(what: str, exc: ImportError) -> MissingExtraError:
     return MissingExtraError(
         f"{what} needs {package or 'a package'}, which does not import",
         found=str(exc),
-        remedy=f"Run: pip install 'edgewarden[{extra}]'" if extra else "Install it.",
+        remedy=(
+            f"Run: pip install 'edgewarden[{extra}]' (in a clone: '.[{extra}]')"
+            if extra
+            else "Install it."
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""``edgewarden reference``: make the models that ship with the product, and the demo's clip."""
+"""``edgewarden reference``: make and measure the models that ship with the product."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _tell(training: Training) -> None:
 
 
 command = Command(
-    summary="train the reference models on a synthetic world, and render the demo's clip",
+    summary="train, bundle and measure the reference models of the synthetic world",
     example=f"  {_EXAMPLE}",
     configure=_configure,
     run=act_on,

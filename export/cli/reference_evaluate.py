@@ -31,7 +31,7 @@ def configure(parser: ArgumentParser) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"{', '.join(NAMES)} (default: all)",
+        help=f"{', '.join(NAMES)} (default: all that the pack has bundles for)",
     )
     parser.add_argument(
         "--pack",
@@ -50,7 +50,9 @@ def configure(parser: ArgumentParser) -> None:
         help="keep the figures in the pack, and write all that it has into this page",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="on so little that it only shows that all of it runs"
+        "--quick",
+        action="store_true",
+        help="on so little that it proves nothing but that all of it runs",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -60,7 +62,7 @@ def run(arguments: Namespace) -> int:
     from calibration.cli.checks import require_packages
     from export.reference.evaluation.names import NAMES
 
-    names = tuple(dict.fromkeys(arguments.names)) or NAMES
+    names = tuple(dict.fromkeys(arguments.names))
     if unknown := [name for name in names if name not in NAMES]:
         raise UsageError("no such model", expected=", ".join(NAMES), found=unknown[0])
     require_packages(*_PACKAGES)
@@ -75,7 +77,7 @@ def run(arguments: Namespace) -> int:
                 expected="--write-docs without --quick",
             )
         docs.require_docs(arguments.write_docs)
-    evaluation = evaluate(Pack(arguments.pack), names, quick=arguments.quick)
+    evaluation = evaluate(Pack(arguments.pack), names or None, quick=arguments.quick)
     if arguments.out is not None:
         _write(evaluation, arguments.out)
     if arguments.write_docs is not None:
@@ -112,5 +114,7 @@ def _tell(evaluation: Evaluation) -> None:
         print()
     if evaluation.quick:
         print("measured quickly, on too little to prove anything")
+    for name, lacking in evaluation.left_out.items():
+        print(f"not measured: {name}, for the pack lacks {' and '.join(lacking)}")
     short = [model.name for model in evaluation.models if not model.met]
     print(f"goals not met: {', '.join(short)}" if short else "every goal is met")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,15 +44,26 @@ class Pack:
         Raises BundleError and its kind where it is not what it should be, or the pack's list does
         not name it.
         """
+        self.require((name,))
+        return _opened(self.folder / _BUNDLES / name, contents(self.folder).bundles[name])
+
+    def lacks(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of these bundles that the pack's list does not name.
+
+        Raises BundleError where there is no list.
+        """
         listed = contents(self.folder).bundles
-        if name not in listed:
+        return tuple(name for name in names if name not in listed)
+
+    def require(self, names: Sequence[str]) -> None:
+        """Raises BundleError where the pack lacks one of these bundles."""
+        if missing := self.lacks(names):
             raise BundleError(
-                f"the pack lacks bundle {name}",
-                expected=f"{name} in the list of {self.folder}",
-                found=", ".join(listed) or "no bundle",
+                f"the pack lacks bundle {missing[0]}",
+                expected=f"{missing[0]} in the list of {self.folder}",
+                found=", ".join(contents(self.folder).bundles) or "no bundle",
                 remedy="Make it with: edgewarden reference bundle",
             )
-        return _opened(self.folder / _BUNDLES / name, listed[name])
 
 
 @contextmanager

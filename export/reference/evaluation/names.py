@@ -1,3 +1,12 @@
-"""Which models are measured; apart, so that the command line loads nothing more."""
+"""Which models are measured, and with which bundles; apart, so that the command line loads nothing
+more."""
 
-NAMES = ("detector", "recogniser", "dcgan", "vae", "behaviour", "cgan")
+NEEDS = {
+    "detector": ("world-face", "world-person"),
+    "recogniser": ("world-recogniser",),
+    "dcgan": ("world-faces", "world-recogniser"),
+    "vae": ("world-scenes",),
+    "behaviour": ("world-behaviour",),
+    "cgan": ("world-clips", "world-behaviour"),
+}
+NAMES = tuple(NEEDS)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edge.errors import BundleError
+from edge.pack import PackList, contents
 from edge.types import Detections
 from export.reference.evaluation.behaviour import draw_clips
 from export.reference.evaluation.bundles import Pack
@@ -65,6 +67,22 @@ def test_a_pack_without_a_bundle_says_which(tiny: Sizes, pack: Pack) -> None:
         evaluate(Pack(pack.folder / "elsewhere"), ["recogniser"], sizes=tiny)
     with pytest.raises(BundleError, match="lacks bundle world-dog"):
         pack.open("world-dog")
+
+
+def test_what_the_pack_lacks_is_left_out_unless_it_is_asked_for(
+    tiny: Sizes, pack: Pack, tmp_path: Path
+) -> None:
+    listed = contents(pack.folder)
+    few = {name: one for name, one in listed.bundles.items() if name == "world-scenes"}
+    (tmp_path / "bundles").symlink_to(pack.folder / "bundles")
+    (tmp_path / "pack.json").write_text(PackList(bundles=few).model_dump_json())
+    poor = Pack(tmp_path)
+    found = evaluate(poor, sizes=tiny)
+    assert [model.name for model in found.models] == ["vae"]
+    assert found.left_out["cgan"] == ("world-clips", "world-behaviour")
+    assert found.left_out.keys() == {"detector", "recogniser", "dcgan", "behaviour", "cgan"}
+    with pytest.raises(BundleError, match="lacks bundle world-clips"):
+        evaluate(poor, ["vae", "cgan"], sizes=tiny)
 
 
 def test_generated_clips_are_held_against_what_was_asked_for(pack: Pack) -> None:
