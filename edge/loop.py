@@ -81,14 +81,17 @@ class Guest:
     """One more camera for a while, on a line of its own.
 
     It comes after the others, and takes a quarter of the loop's time at most. Whoever brings it
-    looks after its feed, whose changes are told to nobody. fault: what its line failed of; it is
-    not looked at any more then. free_at: when it may be looked at again, monotonic seconds.
+    looks after its feed, whose changes are told to nobody. fault: what its feed or its line failed
+    of; it is not looked at any more then. free_at: when it may be looked at again, monotonic
+    seconds. shown, analysed: frames of it that came, and those that its gate let pass.
     """
 
     station: Station
     line: Line
     fault: EdgewardenError | None = None
     free_at: float = 0.0
+    shown: int = 0
+    analysed: int = 0
 
 
 class LiveLoop:
@@ -211,20 +214,25 @@ class LiveLoop:
         station = guest.station
         if guest.fault is not None or station.feed.fileno() not in ready:
             return
-        frame = station.feed.newest()
-        if frame is None or not station.gate.passes(frame.image):
-            return
         began = time.monotonic()
         try:
-            scenes = guest.line.pipeline.step([frame])
+            frame = station.feed.newest()
+            if frame is not None:
+                self._look_at(guest, frame)
         except EdgewardenError as error:
             guest.fault = error
             return
-        for scene in scenes:
-            self._report(scene, station, guest.line)
-        station.last = frame
         now = time.monotonic()
         guest.free_at = now + _GUEST_LEAVES * (now - began)
+
+    def _look_at(self, guest: Guest, frame: Frame) -> None:
+        guest.shown += 1
+        if not guest.station.gate.passes(frame.image):
+            return
+        for scene in guest.line.pipeline.step([frame]):
+            self._report(scene, guest.station, guest.line)
+        guest.station.last = frame
+        guest.analysed += 1
 
     def _is_due(self, station: Station, frame: Frame) -> bool:
         self._metrics.frames_seen.inc(camera=station.id)

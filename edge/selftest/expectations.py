@@ -29,10 +29,14 @@ _ALERT = "edgewarden.alert.raised.v1"
 
 @dataclass(slots=True)
 class Seen:
-    """A committed event of the self-test. committed and delivered: seconds since the epoch, None
-    for what has not happened."""
+    """A committed event of the self-test.
+
+    handed: when the loop was given the frame that it came of. committed, delivered: when that
+    happened, None where it has not. All in monotonic seconds.
+    """
 
     event: Event
+    handed: float
     committed: float
     delivered: float | None = None
 
@@ -53,7 +57,8 @@ class Arrival:
     """What became of one expectation.
 
     seen: the event that met it. came: it is where events go. commit_s and delivery_s: seconds from
-    the frame to the outbox, and to the acknowledgement of whoever it is delivered to.
+    when the loop was given the frame to the outbox, and to the acknowledgement of whoever it is
+    delivered to.
     """
 
     text: str
@@ -63,14 +68,14 @@ class Arrival:
     @property
     def commit_s(self) -> float | None:
         """None where nothing was committed."""
-        return None if self.seen is None else self.seen.committed - self.seen.event.time
+        return None if self.seen is None else self.seen.committed - self.seen.handed
 
     @property
     def delivery_s(self) -> float | None:
         """None where nothing was delivered."""
         if self.seen is None or self.seen.delivered is None:
             return None
-        return self.seen.delivered - self.seen.event.time
+        return self.seen.delivered - self.seen.handed
 
     def as_json(self) -> dict[str, object]:
         """For programs."""
@@ -89,8 +94,8 @@ class Report:
     """How a self-test went.
 
     delivery: where events go, "" for nowhere. wrong: names that were given to somebody else.
-    stages, untested: as ``Cast`` has them. ended: why it was over before its end, "" where it was
-    not.
+    stages, untested: as ``Cast`` has them, and what no self-test runs. shown, analysed: frames of
+    the clip. ended: why it was over before its end, "" where it was not.
     """
 
     arrivals: tuple[Arrival, ...]
@@ -98,6 +103,8 @@ class Report:
     delivery: str
     stages: Mapping[str, str]
     untested: tuple[str, ...]
+    shown: int
+    analysed: int
     seconds: float
     ended: str = ""
 
@@ -138,6 +145,8 @@ class Report:
             "commit_p99_s": commit[1],
             "delivery_p50_s": delivery[0],
             "delivery_p99_s": delivery[1],
+            "frames_shown": self.shown,
+            "frames_analysed": self.analysed,
             "not_tested": ", ".join(self.untested),
             "seconds": round(self.seconds, 1),
         }

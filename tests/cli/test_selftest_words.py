@@ -17,6 +17,8 @@ REPORT: dict[str, Any] = {
     "seconds": 12.0,
     "reason": None,
     "delivery": None,
+    "frames_shown": 200,
+    "frames_analysed": 180,
     "stages": {"detector": "the site's yunet-n", "behaviour": "not run (the site's acts)"},
     "not_tested": ["behaviour"],
     "events": [{"expected": "ada is recognised", "came": True, "commit_s": 0.02}],
@@ -36,4 +38,5 @@ def test_what_was_not_tested_is_named_and_no_reason_made_up(
     said = capsys.readouterr().out
     assert "behaviour   not run (the site's acts)\n" in said
     assert "not tested: behaviour, as said above\n" in said
+    assert "200 frames shown, 180 analysed\n" in said
     assert "passed: 1 of 1 events came in 12 s\n" in said

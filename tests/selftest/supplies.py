@@ -42,18 +42,20 @@ class Supplies:
         (self.material / "selftest.json").write_text(json.dumps({**self.truth, **facts}))
 
 
-def visit(person: str | None, number: int, *, in_zone: bool = False) -> dict[str, object]:
+def visit(
+    person: str | None, number: int, *, in_zone: bool = False, shown: int = SHOWN
+) -> dict[str, object]:
     first = number * (SHOWN + AWAY)
-    last = first + SHOWN - 1
+    last = first + shown - 1
     faces = [{"frame": frame, "box": FACE} for frame in range(first, last + 1, 5)]
     return {"person": person, "first": first, "last": last, "in_zone": in_zone, "faces": faces}
 
 
-def show(folder: Path, people: Sequence[int], *, fps: float = FPS) -> None:
-    """Write a clip in which people come one after the other."""
+def show(folder: Path, people: Sequence[int], *, shown: int = SHOWN) -> None:
+    """Write a clip in which people come one after the other, for so many frames each."""
     dark = np.zeros((SIDE, SIDE, 3), np.uint8)
-    frames = [f for who in people for f in [portrait(who)] * SHOWN + [dark] * AWAY]
-    film(folder / "clip.mp4", frames, fps=fps)
+    frames = [f for who in people for f in [portrait(who)] * shown + [dark] * AWAY]
+    film(folder / "clip.mp4", frames, fps=FPS)
 
 
 def make_supplies(folder: Path) -> Supplies:

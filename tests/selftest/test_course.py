@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
+import threading
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -14,12 +17,14 @@ from edge.errors import (
     BundleError,
     BundleIntegrityError,
     EdgewardenError,
+    InferenceError,
+    MediaError,
     TransientError,
     UsageError,
 )
 from edge.media import write_image
 from edge.types import Event
-from tests.selftest.supplies import STRANGER, Supplies, make_bundle, visit
+from tests.selftest.supplies import AWAY, FPS, SHOWN, STRANGER, Supplies, make_bundle, visit
 from tests.service.daemon import Place
 from tests.small_world import detector_model, portrait, recogniser_model
 
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
 MakeBench = Callable[..., "Bench"]
 SOURCE = "edgewarden/hq/gate/_selftest"
+FRAMES = 3 * (SHOWN + AWAY)
 
 
 def summary(event: Event) -> tuple[str, object]:
@@ -43,6 +49,8 @@ def test_everything_that_is_expected_comes(place: Place, bench: MakeBench) -> No
     assert (report["expected"], report["came"], report["recall"]) == (6, 6, 1.0)
     assert (report["delivery"], report["delivery_p50_s"]) == (None, None)
     assert all(event["commit_s"] >= 0 for event in report["events"])
+    assert (report["frames_shown"], report["not_tested"]) == (FRAMES, ["capture"])
+    assert 0 < report["frames_analysed"] <= FRAMES
     assert {event.source for event in made.events} == {SOURCE}
     assert all(event.data["synthetic"] for event in made.events)
     assert {summary(event) for event in made.events} >= {
@@ -58,8 +66,84 @@ def test_everything_that_is_expected_comes(place: Place, bench: MakeBench) -> No
     assert told.type == "edgewarden.system.selftest.v1"
     assert told.data["detail"] == {
         **{key: report[key] for key in told.data["detail"] if key != "not_tested"},  # type: ignore[attr-defined]  # JSON
-        "not_tested": "",
+        "not_tested": "capture",
     }
+
+
+def test_a_loop_with_little_time_sees_every_frame(bench: MakeBench) -> None:
+    """A turn takes longer than a frame of the clip lasts, and most turns are not the guest's."""
+    made = bench()
+    turns = 0
+
+    def be_busy() -> None:
+        nonlocal turns
+        turns += 1
+        guest = made.deployment.loop.guest
+        if guest is not None:
+            time.sleep(0.5 / FPS)
+            guest.free_at = time.monotonic() + 1e6 if turns % 3 else 0.0
+
+    report = made.run(each=be_busy)
+    assert (report["passed"], report["reason"]) == (True, None)
+    assert (report["expected"], report["came"]) == (5, 5)
+    assert report["frames_shown"] == FRAMES
+    assert report["seconds"] > FRAMES / FPS
+
+
+def test_time_is_that_of_the_clip(bench: MakeBench) -> None:
+    """However fast the loop is, visitors come as far apart as in the clip, and all in the past."""
+    made = bench()
+    before = time.time()
+    made.run()
+    began = [e for e in made.events if ".face." in e.type and e.data["phase"] == "started"]
+    assert [event.data.get("person") for event in began] == ["ada", "ben", None]
+    for one, next_ in itertools.pairwise(began):
+        apart = cast("int", next_.data["frame_index"]) - cast("int", one.data["frame_index"])
+        assert next_.time - one.time == pytest.approx(apart / FPS, abs=1e-3)
+    assert began[0].time >= before - FRAMES / FPS - 1
+    assert all(event.time <= time.time() for event in made.events)
+
+
+def test_a_model_that_fails_at_the_very_end_fails_the_report(bench: MakeBench) -> None:
+    """It fails only while the last tracks end."""
+
+    def fail(last: object) -> object:
+        raise InferenceError("no numbers")
+
+    def break_the_end() -> None:
+        guest = made.deployment.loop.guest
+        if guest is not None:
+            guest.line.pipeline.end = fail  # type: ignore[method-assign,assignment]  # a broken model
+
+    made = bench()
+    report = made.run(each=break_the_end)
+    assert (report["passed"], report["frames_shown"]) == (False, FRAMES)
+    assert "no numbers" in report["reason"]
+
+
+def test_a_clip_that_breaks_off_fails_the_report(bench: MakeBench, supplies: Supplies) -> None:
+    clip = supplies.material / "clip.mp4"
+    content = bytearray(clip.read_bytes())
+    middle, index = len(content) // 2, content.index(b"moov")
+    content[middle : index - 4] = bytes(index - 4 - middle)
+    clip.write_bytes(content)
+    report = bench().run()
+    assert report["passed"] is False
+    assert "clip.mp4 is damaged" in report["reason"]
+    assert 0 < report["frames_shown"] < FRAMES
+
+
+def test_over_time_it_says_how_far_it_was(bench: MakeBench) -> None:
+    made = bench()
+
+    def rest() -> None:
+        guest = made.deployment.loop.guest
+        if guest is not None and guest.shown == 5:
+            guest.free_at = time.monotonic() + 1e6
+
+    report = made.run(each=rest, timeout_s=2)
+    assert (report["passed"], report["frames_shown"]) == (False, 5)
+    assert report["reason"].startswith("not done after 2 s, at frame 5 of the clip; did not come")
 
 
 def test_the_own_rule_gives_way_to_a_rule_of_its_name(place: Place, bench: MakeBench) -> None:
@@ -105,13 +189,13 @@ def test_a_blind_stage_is_replaced_and_named(place: Place, bench: MakeBench, bli
         make_bundle(place.folder / "recogniser-bundle", "arcface-rgb", model)
     made = bench()
     report = made.run()
-    assert (report["passed"], report["not_tested"]) == (True, [blind])
+    assert (report["passed"], report["not_tested"]) == (True, ["capture", blind])
     said = report["stages"][blind]
     assert said.startswith(f"small-{blind} (the site's small-{blind}-bundle "), said
     faces = [event for event in made.events if ".face." in event.type]
     played: set[Any] = {event.data["models"][blind]["bundle"] for event in faces}  # type: ignore[index]  # JSON
     assert played == {f"small-{blind}"}
-    assert made.events[-1].data["detail"]["not_tested"] == blind  # type: ignore[index]  # JSON
+    assert made.events[-1].data["detail"]["not_tested"] == f"capture, {blind}"  # type: ignore[index]  # JSON
 
 
 def test_the_very_same_model_does_not_take_its_own_place(
@@ -164,7 +248,8 @@ def test_what_is_never_delivered_has_not_come(bench: MakeBench) -> None:
 
 def test_models_that_are_tried_for_too_long_are_not_waited_for(bench: MakeBench) -> None:
     report = bench().run(timeout_s=1e-6)
-    assert (report["passed"], report["came"], report["stages"]) == (False, 0, {})
+    assert (report["passed"], report["came"], set(report["stages"])) == (False, 0, {"capture"})
+    assert (report["frames_shown"], report["frames_analysed"]) == (0, 0)
     assert report["reason"].startswith("not done after 1e-06 s; did not come: ada is recognised")
 
 
@@ -188,6 +273,7 @@ def test_ended_in_the_middle_it_leaves_nothing_behind(bench: MakeBench) -> None:
     assert isinstance(answer.exception(0), TransientError)
     assert made.deployment.loop.guest is None
     assert made.events[-1].data["phase"] == "ended"  # its tracks
+    assert not [thread.name for thread in threading.enumerate() if "_selftest" in thread.name]
 
 
 def test_a_changed_gallery_does_not_end_it(bench: MakeBench) -> None:
@@ -228,6 +314,7 @@ def test_a_model_that_does_not_load_ends_it_and_nothing_else(
         ("selftest.json", b"[]"),
         ("selftest.json", b'{"clip": "clip.mp4"}'),
         ("clip.mp4", None),
+        ("clip.mp4", b"no clip"),
         ("11.png", None),
         ("11.png", b"no picture"),
     ],
@@ -241,4 +328,5 @@ def test_damaged_material_is_refused(
         path.write_bytes(content)
     with pytest.raises(EdgewardenError) as caught:
         bench().run()
-    assert isinstance(caught.value, BundleIntegrityError) or "not a picture" in str(caught.value)
+    named = isinstance(caught.value, BundleIntegrityError | MediaError)
+    assert named or "not a picture" in str(caught.value)

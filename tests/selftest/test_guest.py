@@ -90,6 +90,15 @@ def test_it_rests_for_three_times_as_long_as_it_took(scene: Place) -> None:
     assert len(scene.events("visitor")) == 1
 
 
+def test_it_rests_after_frames_that_its_gate_keeps_back_too(scene: Place) -> None:
+    for _ in range(20):
+        scene.guest.free_at = 0.0
+        began = time.monotonic()
+        scene.turn()
+        assert scene.guest.free_at > began
+    assert 0 < scene.guest.analysed < scene.guest.shown == 20
+
+
 def test_the_loop_waits_for_cameras_while_it_rests(scene: Place) -> None:
     """A guest with frames that nobody takes must not keep the loop awake."""
     scene.turn()
