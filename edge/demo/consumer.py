@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,22 @@ class Consumer(Running):
         while len(self.received) < count and self._clock() < deadline:
             time.sleep(0.02)
         return len(self.received)
+
+    def forget(self, topics: Iterable[str]) -> None:
+        """Have the broker keep nothing under these topics; where it does not, the log says so."""
+        client = self._client
+        if client is None:
+            return
+        sent = [client.publish(topic, b"", qos=1, retain=True) for topic in topics]
+        deadline = self._clock() + self._welcome_s
+        try:
+            for info in sent:
+                info.wait_for_publish(max(deadline - self._clock(), 0.0))
+        except (RuntimeError, ValueError) as error:  # paho's, where the connection is gone
+            _log.warning("what the broker keeps of the demo stays there: %s", error)
+            return
+        if not all(info.is_published() for info in sent):
+            _log.warning("what the broker keeps of the demo stays there: it does not answer")
 
     def start(self) -> None:
         """Connect and subscribe."""

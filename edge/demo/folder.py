@@ -18,11 +18,11 @@ STATE = "state"
 def require_ours(out: Path) -> None:
     """Raise OutputError where a folder is there that no demo made: it would be replaced."""
     with os_errors(out):
-        foreign = os.path.lexists(out) and (out.is_symlink() or not (out / _MARKER).is_file())
+        foreign = not _vacant(out) and (out.is_symlink() or not (out / _MARKER).is_file())
     if foreign:
         raise OutputError(
             f"{out} is there already, and no demo made it",
-            expected="a folder that is not there yet, or one of an earlier demo",
+            expected="a folder that is not there yet, an empty one, or one of an earlier demo",
             remedy="Choose another --out.",
         )
 
@@ -41,17 +41,24 @@ def begin_anew(out: Path) -> None:
         with StateLock(state):
             pass
     with os_errors(out):
-        if out.exists():
+        if not _vacant(out):
             shutil.rmtree(out)
     make_ours(out)
 
 
 def make_ours(out: Path) -> None:
-    """A folder with the marker where nothing is; whatever is there stays as it is.
+    """A folder with the marker where nothing is, or nothing in it; else all stays as it is.
 
     Raises OutputError where none can be made.
     """
     with os_errors(out):
-        if not os.path.lexists(out):
-            out.mkdir(parents=True)
+        if _vacant(out):
+            out.mkdir(parents=True, exist_ok=True)
             (out / _MARKER).touch()
+
+
+def _vacant(out: Path) -> bool:
+    """Whether nothing is there, or a folder with nothing in it."""
+    if not os.path.lexists(out):
+        return True
+    return out.is_dir() and not out.is_symlink() and not any(out.iterdir())

@@ -16,6 +16,12 @@ from edge.store.disk import os_errors
 SITE, NODE, CAMERA = "demo", "this-machine", "lobby"
 _NEEDED = {"detector": "world-face", "recogniser": "world-recogniser"}
 _WELCOME = {"person": "world-person", "behaviour": "world-behaviour"}
+_NO_BROKER = (
+    "# Without a broker events wait in the outbox, or go to a file: edgewarden run --events FILE",
+    "# [mqtt]",
+    '# host = "localhost"',
+    "# port = 1883",
+)
 
 BundleOf = Callable[[str], Path]
 
@@ -35,20 +41,31 @@ def demo_bundles(bundle_of: BundleOf = bundle) -> dict[str, Path]:
 
 
 def write_site(
-    path: Path, *, bundles: Mapping[str, Path], clip: Path, truth: DemoTruth, mqtt: Mqtt | None
+    path: Path,
+    *,
+    bundles: Mapping[str, Path],
+    clip: Path,
+    truth: DemoTruth,
+    mqtt: Mqtt | None,
+    node: str = NODE,
 ) -> None:
-    """Write the site file. Raises OutputError where it cannot be written."""
+    """Write the site file. mqtt: where events go; None leaves that to whoever has a broker.
+
+    Raises OutputError where it cannot be written.
+    """
     with os_errors(path):
-        path.write_text(_site(bundles, clip, truth, mqtt), encoding="utf-8")
+        path.write_text(_site(bundles, clip, truth, node, mqtt), encoding="utf-8")
 
 
-def _site(bundles: Mapping[str, Path], clip: Path, truth: DemoTruth, mqtt: Mqtt | None) -> str:
+def _site(
+    bundles: Mapping[str, Path], clip: Path, truth: DemoTruth, node: str, mqtt: Mqtt | None
+) -> str:
     lines = [
         "# Made by `edgewarden demo`. The people in its clip are synthetic, and the models know no",
         "# others: for real ones see `edgewarden bundle pull`.",
         "[site]",
         f'id = "{SITE}"',
-        f'node = "{NODE}"',
+        f'node = "{node}"',
         f'state_dir = "{STATE}"',
         'cache_dir = "cache"',
         "",
@@ -59,6 +76,7 @@ def _site(bundles: Mapping[str, Path], clip: Path, truth: DemoTruth, mqtt: Mqtt 
         "[[cameras]]",
         f'id = "{CAMERA}"',
         f"source = {_text(clip.absolute())}",
+        "loop = true",
         "[cameras.zones]",
         *(f"{name} = {_points(zone)}" for name, zone in truth.zones.items()),
         *_behaviours(truth),
@@ -73,9 +91,12 @@ def _site(bundles: Mapping[str, Path], clip: Path, truth: DemoTruth, mqtt: Mqtt 
         'on = ["behaviour.intrusion"]',
         'severity = "alert"',
     ]
-    if mqtt is not None:
-        lines += ["", "[mqtt]", f"host = {_text(mqtt.host)}", f"port = {mqtt.port}"]
+    lines += ["", *(_NO_BROKER if mqtt is None else _broker(mqtt))]
     return "\n".join(lines) + "\n"
+
+
+def _broker(mqtt: Mqtt) -> tuple[str, ...]:
+    return "[mqtt]", f"host = {_text(mqtt.host)}", f"port = {mqtt.port}"
 
 
 def _behaviours(truth: DemoTruth) -> list[str]:

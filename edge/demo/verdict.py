@@ -47,10 +47,12 @@ class DeedFinding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """named_wrongly: events that name somebody who is not there, as "frame 7: ada". more: deeds
-    that were told and are none of those in the truth, as "12.3 s: run"."""
+    """people: those who come near enough to be recognised; far: the ids of the others.
+    named_wrongly: events that name somebody who is not there, as "frame 7: ada". more: deeds that
+    were told and are none of those in the truth, as "12.3 s: run"."""
 
     people: tuple[PersonFinding, ...]
+    far: tuple[str, ...]
     deeds: tuple[DeedFinding, ...]
     named_wrongly: tuple[str, ...]
     more: tuple[str, ...]
@@ -61,8 +63,21 @@ class Verdict:
         return not self.named_wrongly and all(person.right for person in self.people)
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
-        return {"right": self.right, **asdict(self)}
+        """For programs; seconds to the millisecond, similarities to four digits."""
+        people = [
+            {**asdict(person), "similarity": rounded(person.similarity, 4)}
+            for person in self.people
+        ]
+        deeds = [
+            {**asdict(deed), "at": rounded(deed.at, 3), "told": rounded(deed.told, 3)}
+            for deed in self.deeds
+        ]
+        return {"right": self.right, **asdict(self), "people": people, "deeds": deeds}
+
+
+def rounded(value: float | None, digits: int) -> float | None:
+    """The value with so many digits after the point; None stays None."""
+    return None if value is None else round(value, digits)
 
 
 def judge(events: Sequence[Event], truth: DemoTruth) -> Verdict:
@@ -77,13 +92,15 @@ def judge(events: Sequence[Event], truth: DemoTruth) -> Verdict:
             wrong.append(f"frame {data['frame_index']}: {data['person']}")
         if data["phase"] == "ended" and who is not None:
             ended.setdefault(who, []).append(event)
-    people = tuple(
-        _person(person, ended.get(person.id, []), wrong)
-        for person in truth.people
-        if person.face_px >= _RECOGNISABLE_PX
-    )
+    near = [person for person in truth.people if person.face_px >= _RECOGNISABLE_PX]
     deeds, more = _deeds(events, truth)
-    return Verdict(people, deeds, tuple(wrong), more)
+    return Verdict(
+        people=tuple(_person(person, ended.get(person.id, []), wrong) for person in near),
+        far=tuple(person.id for person in truth.people if person not in near),
+        deeds=deeds,
+        named_wrongly=tuple(wrong),
+        more=more,
+    )
 
 
 def _family(event: Event) -> str:

@@ -66,6 +66,7 @@ def test_all_is_right_where_the_enrolled_are_named_and_nobody_else() -> None:
         ("anna", ("anna",)),
         ("boris", ("unknown",)),
     ]
+    assert verdict.far == ("far",)
 
 
 @pytest.mark.parametrize(
