@@ -73,7 +73,8 @@ def test_it_runs_beside_a_camera_and_disturbs_nothing(
     broker = make_broker()
     everything = subscribe(broker)
     place.add_rule("stranger")
-    place.add_camera("door", busy_film(place.folder / "door.mp4", person=KNOWN["ada"]))
+    film = busy_film(place.folder / "door.mp4", person=KNOWN["ada"], fps=24.0)
+    place.add_camera("door", film)
     place.add('[[rules]]\nid = "elsewhere"\non = ["face.unknown"]\ncameras = ["door"]\n')
     place.add_broker(broker, pki)
     daemon = start(place)
@@ -116,7 +117,7 @@ def test_it_runs_beside_a_camera_and_disturbs_nothing(
     assert [event["data"]["sequence"] for event in door] == list(range(1, len(door) + 1))
     # Nobody who came by during the self-test was missed: one comes every 80 frames.
     began = [event["data"]["frame_index"] // 80 for event in started_at_the_door(door)]
-    assert began == list(range(began[0], began[0] + len(began)))
+    assert set(began) == set(range(began[0], began[-1] + 1))
 
 
 def started_at_the_door(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
