@@ -270,6 +270,7 @@ class Service:
             **_outbox_status(self._outbox),
             "mqtt": None,
             "events_file": None,
+            "selftest": self._selftests.last,
             **self._delivery.as_json(),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -29,7 +30,14 @@ def look_at_daemon(socket: Path) -> list[Finding]:
     except EdgewardenError as error:
         return [failure("daemon", error)]
     told = status if isinstance(status, dict) else {}
-    return [_daemon(told), *_cameras(told), *_outbox(told), *_broker(told), *_events_file(told)]
+    return [
+        _daemon(told),
+        *_cameras(told),
+        *_outbox(told),
+        *_broker(told),
+        *_events_file(told),
+        *_selftest(told),
+    ]
 
 
 def _daemon(told: Mapping[str, object]) -> Finding:
@@ -51,6 +59,19 @@ def _cameras(told: Mapping[str, object]) -> Iterator[Finding]:
             found = f"{camera.get('state')} at {camera.get('fps')} fps"
             reason = camera.get("reason")
             yield Finding(f"camera {name}", state, f"{found}: {reason}" if reason else found)
+
+
+def _selftest(told: Mapping[str, object]) -> Iterator[Finding]:
+    last = _table(told, "selftest")
+    at = last.get("at")
+    if not isinstance(at, (int, float)):
+        return
+    ago = f"{_time(max(0.0, time.time() - at))} ago"
+    if last.get("passed"):
+        yield Finding("self-test", "ok", f"passed {ago}")
+    else:
+        found = f"failed {ago}: {last.get('reason')}"
+        yield Finding("self-test", "failed", found, "edgewarden selftest --config SITE")
 
 
 def _outbox(told: Mapping[str, object]) -> Iterator[Finding]:

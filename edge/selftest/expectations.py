@@ -154,9 +154,16 @@ class Report:
     @property
     def reason(self) -> str | None:
         """What is wrong, in a sentence; None where nothing is."""
-        missing = [arrival.text for arrival in self.arrivals if not arrival.came]
+        away = [one for one in self.arrivals if not one.came]
+        missing = [one.text for one in away if one.seen is None]
+        waiting = [one.text for one in away if one.seen is not None]
         parts = [self.ended, *self.wrong]
         parts += [f"did not come: {'; '.join(missing)}"] if missing else []
+        if waiting:
+            parts.append(
+                f"committed, but not acknowledged by the {self.delivery}, which may be "
+                f"away: {'; '.join(waiting)}"
+            )
         return "; ".join(part for part in parts if part) or None
 
     def as_json(self) -> dict[str, object]:

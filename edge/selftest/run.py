@@ -79,6 +79,13 @@ class SelfTests:
         self._asked: tuple[Future[object], float] | None = None
         self._course: Course | None = None
         self._test: SelfTest | None = None
+        self._last: Mapping[str, object] | None = None
+
+    @property
+    def last(self) -> Mapping[str, object] | None:
+        """How the last one went: passed, reason, and when, seconds since the epoch; from any
+        thread. None before the first."""
+        return self._last
 
     def ask(self, request: Mapping[str, object]) -> Future[object]:
         """Ask for one; done with its report. ``timeout_s`` of the request bounds it.
@@ -119,6 +126,7 @@ class SelfTests:
             next(self._course)
         except StopIteration as done:
             report: Report = done.value
+            self._last = {"passed": report.passed, "reason": report.reason, "at": time.time()}
             self._end(lambda answer: answer.set_result(report.as_json()))
         except EdgewardenError as error:
             refusal = error  # a handler's own name is gone when it ends
@@ -341,7 +349,7 @@ def _timeout(value: object) -> float:
     fits = isinstance(value, int | float) and not isinstance(value, bool)
     if not fits or not 0 < float(str(value)) <= _LONGEST_TIMEOUT_S:
         raise UsageError(
-            "no usable timeout_s",
+            "no usable timeout for the self-test",
             expected=f"seconds above 0, {_LONGEST_TIMEOUT_S:g} at most",
             found=f"{value!r:.40}",
         )

@@ -146,6 +146,18 @@ def test_people_are_told_the_same_without_the_facts(
             "warning",
             "no room",
         ),
+        (
+            {"selftest": {"passed": True, "reason": None, "at": 0.0}},
+            "self-test",
+            "ok",
+            "passed 2",
+        ),
+        (
+            {"selftest": {"passed": False, "reason": "did not come: ada", "at": 0.0}},
+            "self-test",
+            "failed",
+            "did not come: ada",
+        ),
     ],
 )
 def test_what_becomes_of_events(
