@@ -147,7 +147,7 @@ TOY: dict[str, RecipeSettings] = {
         steps=4, batch=4, rate=2e-3, scenes=1, held_out=1, size=(128, 96), width=4
     ),
     "vae": VaeSettings(
-        steps=4, batch=4, rate=1e-3, scenes=2, held_out=4, each=2, views=1, size=(64, 48),
+        steps=24, batch=4, rate=1e-2, scenes=2, held_out=4, each=2, views=1, size=(64, 48),
         latent=8, width=4,
     ),
     "behaviour": BehaviourSettings(steps=4, batch=7, rate=1e-3, each=1, held_out=1, width=4),
