@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import timezone
-from itertools import count
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,44 +11,21 @@ import pytest
 
 from edge.config import Rule
 from edge.errors import StoreFullError
-from edge.events.payloads import ModelReference
 from edge.pipeline import Scene
-from edge.reporter import CameraView, Reporter
+from edge.reporter import CameraView
 from edge.rules.acts import ActSettings
-from edge.rules.engine import RuleEngine
-from edge.store.fake import FakeOutbox
 from edge.types import Event, Frame, Track, Verdict
+from tests.reporter.conftest import MakeReporter, models_of, new_reporter
 
 YARD = ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0))
 VIEW = CameraView(id="door", rules_as="door", zones={"yard": YARD})
 ACTS = ActSettings(labels=("fall", "run"), confidence=0.8)
-MODELS = {
-    role: ModelReference(bundle=role, variant="fp32", sha256="a" * 64)
-    for role in ("detector", "person", "behaviour")
-}
-
-MakeReporter = Callable[..., tuple[Reporter, FakeOutbox]]
+MODELS = models_of("detector", "person", "behaviour")
 
 
 @pytest.fixture
 def make() -> MakeReporter:
-    def build(*rules: Rule) -> tuple[Reporter, FakeOutbox]:
-        ids = count(1)
-        outbox = FakeOutbox(lambda: f"id-{next(ids)}")
-        outbox.open()
-        reporter = Reporter(
-            site="hq",
-            node="gate",
-            outbox=outbox,
-            rules=RuleEngine(rules, timezone=timezone.utc),
-            threshold=None,
-            models=MODELS,
-            timezone=timezone.utc,
-            acts=ACTS,
-        )
-        return reporter, outbox
-
-    return build
+    return partial(new_reporter, roles=tuple(MODELS), threshold=None, acts=ACTS)
 
 
 def rule(**keys: Any) -> Rule:

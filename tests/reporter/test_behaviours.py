@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timezone
-from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from edge.config import Intrusion, LineCrossing, Loitering, Rule
 from edge.errors import StoreFullError
-from edge.events.payloads import ModelReference
 from edge.pipeline import Followed, Scene
-from edge.reporter import CameraView, Reporter
-from edge.rules.engine import RuleEngine
+from edge.reporter import CameraView
 from edge.store.fake import FakeOutbox
 from edge.types import Event, Frame, Identity, Outcome, Track
+
+if TYPE_CHECKING:
+    from tests.reporter.conftest import MakeReporter
 
 YARD = ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0))
 FLOOR = ((0.0, 0.5), (1.0, 0.5), (1.0, 1.0), (0.0, 1.0))
@@ -31,32 +30,6 @@ VIEW = CameraView(
     behaviours=(INTRUSION, GATE, LOITERING),
 )
 ANNA = Identity(Outcome.RECOGNISED, "anna", 0.8, 0.5, 0.9)
-MODELS = {
-    role: ModelReference(bundle=role, variant="fp32", sha256="a" * 64)
-    for role in ("detector", "recogniser", "person")
-}
-
-MakeReporter = Callable[..., tuple[Reporter, FakeOutbox]]
-
-
-@pytest.fixture
-def make() -> MakeReporter:
-    def build(*rules: Rule) -> tuple[Reporter, FakeOutbox]:
-        ids = count(1)
-        outbox = FakeOutbox(lambda: f"id-{next(ids)}")
-        outbox.open()
-        reporter = Reporter(
-            site="hq",
-            node="gate",
-            outbox=outbox,
-            rules=RuleEngine(rules, timezone=timezone.utc),
-            threshold=0.49,
-            models=MODELS,
-            timezone=timezone.utc,
-        )
-        return reporter, outbox
-
-    return build
 
 
 def track(track_id: int, x: float, index: int) -> Track:

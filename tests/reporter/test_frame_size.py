@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
 
 import numpy as np
 
-from edge.events.payloads import ModelReference
 from edge.pipeline import Models, Pipeline
-from edge.reporter import CameraView, Reporter
-from edge.rules.engine import RuleEngine
-from edge.store.fake import FakeOutbox
+from edge.reporter import CameraView
 from edge.types import ByteImage, Detections, Event, Frame
 from edge.vision.detector import Detector
+from tests.reporter.conftest import new_reporter
 
 RIGHT = ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0))
 # By the width of the picture: in the right half of the large one, in the left of the small one.
@@ -43,17 +40,7 @@ class OneFace(Detector):
 
 
 def test_boxes_zones_and_frame_sizes_agree_when_the_size_changes() -> None:
-    ids = count(1)
-    outbox = FakeOutbox(lambda: f"id-{next(ids)}")
-    outbox.open()
-    reporter = Reporter(
-        site="hq",
-        node="gate",
-        outbox=outbox,
-        rules=RuleEngine(()),
-        threshold=None,
-        models={"detector": ModelReference(bundle="d", variant="fp32", sha256="a" * 64)},
-    )
+    reporter, _ = new_reporter(roles=("detector",), threshold=None)
     view = CameraView(id="door", rules_as="door", zones={"right": RIGHT})
     pipeline = Pipeline(Models(detector=OneFace()))
     events: list[Event] = []

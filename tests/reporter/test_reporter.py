@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import count
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from edge.config import Rule
 from edge.errors import StoreFullError
-from edge.events.payloads import ModelReference
 from edge.pipeline import Followed, Scene
-from edge.reporter import CameraView, Reporter
-from edge.rules.engine import RuleEngine
+from edge.reporter import CameraView
 from edge.store.fake import FakeOutbox
 from edge.types import Event, Frame, Identity, Outcome, Track
+
+if TYPE_CHECKING:
+    from tests.reporter.conftest import MakeReporter
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 VIEW = CameraView(id="door", rules_as="door", zones={"left": LEFT})
 UNKNOWN = Identity(Outcome.UNKNOWN, similarity=0.2, margin=0.1, quality=0.8, reason="too far")
 ANNA = Identity(Outcome.RECOGNISED, "anna", 0.8, 0.5, 0.9)
 FACELESS = Identity(Outcome.PERSON_WITHOUT_FACE)
-MODELS = {
-    role: ModelReference(bundle=role, variant="fp32", sha256="a" * 64)
-    for role in ("detector", "recogniser", "person")
-}
-
-MakeReporter = Callable[..., tuple[Reporter, FakeOutbox]]
 
 
 def followed(track_id: int, identity: Identity | None, *, x: float = 100.0) -> Followed:
@@ -46,25 +41,6 @@ def scene(
 ) -> Scene:
     frame = Frame("door", index, time, np.zeros((240, 400, 3), np.uint8))
     return Scene(frame, tuple(active), frozenset(changed), tuple(ended))
-
-
-@pytest.fixture
-def make() -> MakeReporter:
-    def build(*rules: Rule) -> tuple[Reporter, FakeOutbox]:
-        ids = count(1)
-        outbox = FakeOutbox(lambda: f"id-{next(ids)}")
-        outbox.open()
-        reporter = Reporter(
-            site="hq",
-            node="gate",
-            outbox=outbox,
-            rules=RuleEngine(rules),
-            threshold=0.49,
-            models=MODELS,
-        )
-        return reporter, outbox
-
-    return build
 
 
 def told(events: Sequence[Event]) -> list[tuple[str, object]]:
