@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from edge.cli import main
 from edge.media import write_image
 from edge.pack.demo_truth import Conduct, DemoPerson, DemoTruth, Shot, Span
-from tests.brokers import Pki, make_pki
+from tests.brokers import Broker, Pki, make_pki, new_broker
 from tests.small_world import FACE, SIDE, detector_model, film, portrait, recogniser_model
 
 FPS = 15.0
@@ -122,3 +122,12 @@ def demo(tmp_path: Path) -> Callable[..., int]:
 @pytest.fixture(scope="session")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     return make_pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def broker(tmp_path: Path, pki: Pki) -> Iterator[Broker]:
+    """A mosquitto that runs."""
+    broker = new_broker(tmp_path / "broker", pki)
+    broker.start()
+    yield broker
+    broker.kill()

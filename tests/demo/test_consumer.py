@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from paho.mqtt import publish
 
 from edge.config import Mqtt
@@ -15,17 +11,9 @@ from edge.events.cloudevents import to_json
 from edge.events.names import source_of
 from edge.store.fake import FakeOutbox
 from edge.types import Event
-from tests.brokers import Broker, Pki, new_broker
+from tests.brokers import Broker
 
 TOPIC = "edgewarden/demo/here/_node/events/system/started"
-
-
-@pytest.fixture
-def broker(tmp_path: Path, pki: Pki) -> Iterator[Broker]:
-    broker = new_broker(tmp_path / "broker", pki)
-    broker.start()
-    yield broker
-    broker.kill()
 
 
 def consumer(broker: Broker) -> Consumer:

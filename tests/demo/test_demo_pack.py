@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,12 @@ from edge.cli import local_broker, main
 from edge.config import load_site
 from edge.media import open_video, read_image
 from edge.ops.lock import StateLock
-from tests.brokers import Broker, Pki, free_port, new_broker, subscribe_to
+from tests.brokers import Broker, free_port, subscribe_to
 from tests.demo.conftest import ANNA, STRANGER, Pack
 from tests.service.daemon import Daemon, wait_until
 
 Demo = Callable[..., int]
 Said = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def broker(tmp_path: Path, pki: Pki) -> Iterator[Broker]:
-    broker = new_broker(tmp_path / "broker", pki)
-    broker.start()
-    yield broker
-    broker.kill()
 
 
 def found(demo: Demo, capsys: Said, *words: object) -> tuple[int, dict[str, Any]]:

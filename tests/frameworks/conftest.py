@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,15 @@ Save = Callable[..., Path]
 def torch() -> Any:
     pytest.importorskip("onnxscript", reason=REASON)
     return pytest.importorskip("torch", reason=REASON)
+
+
+@pytest.fixture(scope="module")
+def one_thread(torch: Any) -> Iterator[None]:
+    """Toys are too small for more, and threads that wait for each other take a core each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -31,14 +30,7 @@ from export.reference.recipes.targets import STRIDES, assign
 from export.reference.recipes.training import train
 from export.reference.world.samples import DetectorSample
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Toys are too small for more, and threads that wait for each other take a core each."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_every_recipe_has_both_sizes() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 
 pytest.importorskip("onnxscript", reason="needs PyTorch: run scripts/test-frameworks")
 pytest.importorskip("torch", reason="needs PyTorch: run scripts/test-frameworks")
-import torch
 
 from edge.bundle import open_bundle
 from edge.errors import UsageError
@@ -26,13 +24,7 @@ from export.reference.pack.trained import read_training
 from export.reference.recipes.settings import FULL, TOY, recipe_hash
 from export.reference.recipes.training import train
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
