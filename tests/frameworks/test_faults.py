@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ModelError
-from edge.manifest import Manifest, build_manifest
+from edge.manifest import Manifest
 from edge.runner.base import Runner
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from edge.templates import template
@@ -21,6 +21,7 @@ from export.outputs import check_outputs, find_faults
 from export.sources.base import SourceRequest
 from export.sources.loading import load_source
 from export.training_samples import check_reference
+from tests.manifests import manifest_with
 
 Export = Callable[..., Runner]
 
@@ -54,29 +55,13 @@ def export(torch: Any, faulty: Any, tmp_path: Path) -> Iterator[Export]:
 def manifest(*, label: bool = False) -> Manifest:
     values = {
         **template("generator"),
-        "format": "1.0",
-        "name": "drawn",
-        "version": "1",
         "latent": {"name": "z", "dim": 16, "distribution": "normal"},
         "outputs": [{"name": "image", "range": [-1, 1]}],
-        "files": [{"path": "fp32.onnx", "bytes": 1, "sha256": "0" * 64}],
-        "variants": [
-            {
-                "id": "fp32",
-                "file": "fp32.onnx",
-                "opset": 17,
-                "runner": "onnxruntime",
-                "state": "accepted",
-            }
-        ],
-        "training": "unverified",
-        "license": "Apache-2.0",
-        "provenance": {"source": "a test", "created": "2026-11-21", "tool": "pytest"},
     }
     if label:
         labels = [str(index) for index in range(10)]
         values["condition"] = {"name": "label", "labels": labels, "encoding": "one_hot"}
-    return build_manifest(values)
+    return manifest_with(values)
 
 
 def faults(runner: Runner, *, label: bool = False) -> list[str]:

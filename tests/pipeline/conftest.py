@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edge.gallery.matcher import Gallery
-from edge.manifest import Manifest, build_manifest
+from edge.manifest import Manifest
 from edge.pipeline import Models, Pipeline, PipelineSettings, Scene
 from edge.runner.base import Signature, Tensor, TensorSpec
 from edge.runner.fake import FakeRunner
@@ -31,6 +31,7 @@ from edge.types import (
 from edge.vision.detector import Detector
 from edge.vision.landmarks import LandmarkFinder
 from edge.vision.recogniser import Recogniser
+from tests.manifests import manifest_with
 
 Box = tuple[int, int, int, int]
 BLUE, GREEN, RED = 0, 1, 2
@@ -124,27 +125,7 @@ def not_numbers(boxes: FloatArray) -> FloatArray:
 
 
 def _manifest(family: str, output: str) -> Manifest:
-    values = template(family)
-    values.update(
-        format="1.0",
-        name=family,
-        version="1",
-        outputs=[output],
-        files=[{"path": "fp32.onnx", "bytes": 1, "sha256": "0" * 64}],
-        variants=[
-            {
-                "id": "fp32",
-                "file": "fp32.onnx",
-                "opset": 11,
-                "runner": "onnxruntime",
-                "state": "accepted",
-            }
-        ],
-        training="unverified",
-        license="Apache-2.0",
-        provenance={"source": "a test", "created": "2026-11-21", "tool": "pytest"},
-    )
-    return build_manifest(values)
+    return manifest_with({**template(family), "name": family, "outputs": [output]})
 
 
 def _runner(manifest: Manifest, width: int, function: Callable[[Tensor], FloatArray]) -> FakeRunner:

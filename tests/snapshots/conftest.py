@@ -19,7 +19,7 @@ from edge.events.names import source_of, track_subject, type_of
 from edge.events.uuid7 import Uuid7
 from edge.gallery.matcher import Gallery
 from edge.gallery.subject import FaceSubject, RecognitionSettings
-from edge.manifest import Manifest, build_manifest
+from edge.manifest import Manifest
 from edge.media import open_video
 from edge.pipeline import Followed, Models, Pipeline, Scene
 from edge.reporter import CameraView, Reporter
@@ -32,6 +32,7 @@ from edge.templates import template
 from edge.types import ByteImage, Detections, Event, Frame, OperatingPoint, Track
 from edge.vision.detector import Detector
 from edge.vision.recogniser import Recogniser
+from tests.manifests import manifest_with
 
 Box = tuple[float, float, float, float]
 NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z
@@ -54,19 +55,8 @@ def eyes(assets: Path) -> Iterator[Eyes]:
             runner = stack.enter_context(OnnxRuntimeRunner(data, name=file))
             values: dict[str, Any] = template(family)
             values["input"]["name"] = runner.signature.inputs[0].name
-            variant = {"id": "fp32", "file": "fp32.onnx", "opset": 11, "runner": "onnxruntime"}
-            values.update(
-                format="1.0",
-                name=family,
-                version="1",
-                outputs=[spec.name for spec in runner.signature.outputs],
-                files=[{"path": "fp32.onnx", "bytes": 1, "sha256": "0" * 64}],
-                variants=[{**variant, "state": "accepted"}],
-                training="unverified",
-                license="Apache-2.0",
-                provenance={"source": "a test", "created": "2026-11-21", "tool": "pytest"},
-            )
-            return runner, build_manifest(values)
+            values["outputs"] = [spec.name for spec in runner.signature.outputs]
+            return runner, manifest_with({**values, "name": family})
 
         detector = Detector(*load("yunet_n_dynamic.onnx", "yunet"), floor=0.1)
         model = load("face-reidentification-retail-0095.onnx", "reid-0095")

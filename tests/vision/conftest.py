@@ -11,11 +11,12 @@ import av
 import numpy as np
 import pytest
 
-from edge.manifest import Manifest, build_manifest
+from edge.manifest import Manifest
 from edge.runner.base import Runner
 from edge.runner.onnxruntime import OnnxRuntimeRunner
 from edge.templates import template
 from edge.types import ByteImage
+from tests.manifests import manifest_with
 
 MakeManifest = Callable[..., Manifest]
 Frames = Callable[[str, int], ByteImage]
@@ -39,26 +40,7 @@ def make_manifest() -> MakeManifest:
         values["decoder"].update(decoder or {})
         if labels is not None:
             values["labels"] = labels
-        values.update(
-            format="1.0",
-            name=family,
-            version="1",
-            outputs=outputs,
-            files=[{"path": "fp32.onnx", "bytes": 1, "sha256": "0" * 64}],
-            variants=[
-                {
-                    "id": "fp32",
-                    "file": "fp32.onnx",
-                    "opset": 11,
-                    "runner": "onnxruntime",
-                    "state": "accepted",
-                }
-            ],
-            training="unverified",
-            license="Apache-2.0",
-            provenance={"source": "a test", "created": "2026-11-21", "tool": "pytest"},
-        )
-        return build_manifest(values)
+        return manifest_with({**values, "name": family, "outputs": outputs})
 
     return make
 

@@ -1,3 +1,5 @@
+"""What an autoencoder cannot rebuild, and what of it lasts."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.errors import DecoderMismatchError
-from edge.manifest import Manifest, build_manifest
+from edge.manifest import Manifest
 from edge.runner.base import Runner, Signature, Tensor, TensorSpec
 from edge.types import ByteImage, FloatArray
 from edge.vision.anomaly import (
@@ -19,6 +21,7 @@ from edge.vision.anomaly import (
     lasting,
     oddity_of,
 )
+from tests.manifests import manifest_with
 
 WIDTH, HEIGHT = 32, 16
 
@@ -45,9 +48,6 @@ class Remembers(Runner):
 
 def manifest(**changes: Any) -> Manifest:
     values: dict[str, Any] = {
-        "format": "1.0",
-        "name": "m",
-        "version": "1",
         "role": "anomaly",
         "decoder": {"name": "image"},
         "input": {
@@ -61,16 +61,8 @@ def manifest(**changes: Any) -> Manifest:
             "shape": [{"min": 1, "opt": 1, "max": 8}, 3, HEIGHT, WIDTH],
         },
         "outputs": [{"name": "output", "range": [0, 1]}],
-        "files": [{"path": "fp32.onnx", "bytes": 1, "sha256": "0" * 64}],
-        "variants": [
-            {"id": "fp32", "file": "fp32.onnx", "opset": 17, "runner": "onnxruntime",
-             "state": "accepted"}
-        ],
-        "training": "unverified",
-        "license": "Apache-2.0",
-        "provenance": {"source": "x", "created": "2026-01-01T00:00:00Z", "tool": "x"},
-    }  # fmt: skip
-    return build_manifest(values | changes)
+    }
+    return manifest_with(values | changes)
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from edge.bundle import Bundle, open_bundle
 from edge.bundler import About, BundleRequest, make_bundle
 from edge.fitting import Wishes
-from edge.manifest import Manifest, build_manifest
+from edge.manifest import Manifest
 from edge.media import write_image
 from edge.templates import template
+from tests.manifests import manifest_with
 from tests.small_world import write_models
 
 Image = NDArray[np.uint8]
@@ -34,27 +35,7 @@ def manifest_of(role_template: str, height: int, width: int, **changes: Any) -> 
     values["input"]["shape"] = [1, values["input"]["shape"][1], height, width]
     values["input"] |= changes
     values.setdefault("outputs", ["out"])
-    return build_manifest(
-        {
-            "format": "1.0",
-            "name": "model",
-            "version": "1",
-            **values,
-            "files": [{"path": "fp32.onnx", "bytes": 1, "sha256": "0" * 64}],
-            "variants": [
-                {
-                    "id": "fp32",
-                    "file": "fp32.onnx",
-                    "opset": 13,
-                    "runner": "onnxruntime",
-                    "state": "accepted",
-                }
-            ],
-            "training": "unverified",
-            "license": "MIT",
-            "provenance": {"source": "test", "created": "2026-01-01", "tool": "test"},
-        }
-    )
+    return manifest_with(values)
 
 
 @pytest.fixture(scope="session", name="scene")
